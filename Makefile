@@ -47,7 +47,7 @@ format: $(VENV)/.installed ## apply ruff's fixes and format
 bench: setup ## measure against named baselines in the same run; results in benchmarks/results/
 	$(BIN)/python -m benchmarks
 
-docs: $(VENV)/.installed ## build the documentation site into docs/_site
+docs: $(VENV)/.installed ## build the documentation site into build/site
 	$(BIN)/mkdocs build --strict --quiet
 
 openapi: $(VENV)/.installed ## refresh the OpenAPI snapshot docs/openapi.json
@@ -57,5 +57,5 @@ lock: $(VENV)/.installed ## compile the hashed requirement files anew
 	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh
 
 clean: ## remove everything that was built here, the data folder excepted
-	rm -rf $(VENV) demo-out docs/_site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo-out build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
