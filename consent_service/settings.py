@@ -16,27 +16,39 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONSENT_", frozen=True)
 
     environment: Literal["development", "production"] = Field(
-        "development", description="`production` refuses development keys and the local timestamp authority."
+        default="development",
+        description="`production` refuses development keys and the local timestamp authority.",
     )
-    data_dir: Path = Field(Path("var"), description="Database, keys, files and models live below it.")
-    database_url: str | None = Field(None, description="SQLAlchemy URL; SQLite below data_dir by default.")
-    public_url: str = Field("http://127.0.0.1:8000", description="Issuer of tokens and base of every link.")
-    models_dir: Path | None = Field(None, description="Model cache; data_dir/models by default.")
-    models_override: Path | None = Field(None, description="TOML file naming an operator's own models.")
+    data_dir: Path = Field(default=Path("var"), description="Database, keys, files and models live below it.")
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy URL; SQLite below data_dir by default."
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8000", description="Issuer of tokens and base of every link."
+    )
+    models_dir: Path | None = Field(default=None, description="Model cache; data_dir/models by default.")
+    models_override: Path | None = Field(
+        default=None, description="TOML file naming an operator's own models."
+    )
     policies_dir: Path = Field(
-        Path(__file__).resolve().parent.parent / "policies", description="Cedar policies, schema and cases."
+        default=Path(__file__).resolve().parent.parent / "policies",
+        description="Cedar policies, schema and cases.",
     )
-    timestamp_url: str | None = Field(None, description="RFC 3161 authority; none means the development one.")
+    timestamp_url: str | None = Field(
+        default=None, description="RFC 3161 authority; none means the development one."
+    )
     timestamp_policy: Literal["require", "skip"] = Field(
-        "require", description="`require` refuses to sign when the authority does not answer."
+        default="require", description="`require` refuses to sign when the authority does not answer."
     )
     embedded_worker: bool = Field(
         default=True, description="Run durable jobs inside `serve`; off with a separate worker."
     )
-    max_upload_bytes: int = Field(256 * 1024 * 1024, gt=0, description="Largest accepted upload.")
-    max_clip_seconds: float = Field(180.0, gt=0, description="Longest accepted clip.")
-    max_cameo_seconds: float = Field(60.0, gt=0, description="Longest accepted cameo recording.")
-    challenge_seconds: int = Field(300, gt=0, description="A challenge expires after so many seconds.")
+    max_upload_bytes: int = Field(default=256 * 1024 * 1024, gt=0, description="Largest accepted upload.")
+    max_clip_seconds: float = Field(default=180.0, gt=0, description="Longest accepted clip.")
+    max_cameo_seconds: float = Field(default=60.0, gt=0, description="Longest accepted cameo recording.")
+    challenge_seconds: int = Field(
+        default=300, gt=0, description="A challenge expires after so many seconds."
+    )
 
     @computed_field  # type: ignore[prop-decorator]  # pydantic documents this pairing; mypy cannot model it
     @property
