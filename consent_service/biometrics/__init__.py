@@ -1,0 +1,1 @@
+"""Faces, voices and spoken digits as numbers, and the operating points at which numbers become decisions."""
