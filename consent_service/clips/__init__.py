@@ -1,0 +1,1 @@
+"""Clips: the publish pipeline, published copies, and what a withdrawal of consent reaches."""

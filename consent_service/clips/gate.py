@@ -1,0 +1,227 @@
+"""The two decisions that let a clip out: admission (before marking) and publication (of the read-back file).
+
+In: the evidence gathered by the steps, and `now`. Out: proceed, refuse or review, with reason codes. Pure:
+no I/O, no clock. Serves journey 3: a clip whose marks or consent cannot be shown never leaves.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from consent_service.clips.domain import Ruling, Sound, Use
+from consent_service.kernel.ids import GrantId, LikenessId
+
+
+class Reason(StrEnum):
+    """Reason codes this slice adds to those of the grant check."""
+
+    CONSENT_DENIED = "consent_denied"
+    CONSENT_INDETERMINATE = "consent_indeterminate"
+    UNDECLARED_FACE = "undeclared_face"
+    UNDECLARED_VOICE = "undeclared_voice"
+    UNCERTAIN_FACE = "uncertain_face"
+    UNCERTAIN_VOICE = "uncertain_voice"
+    UNKNOWN_FACE = "unknown_face"
+    UNKNOWN_VOICE = "unknown_voice"
+    UPHELD_ON_REVIEW = "upheld_on_review"
+    MARK_UNREADABLE = "mark_unreadable"
+    SOUND_MARK_UNREADABLE = "sound_mark_unreadable"
+    SIGNATURE_UNREADABLE = "signature_unreadable"
+    SIGNATURE_UNTRUSTED = "signature_untrusted"
+    CONSENT_WITHDRAWN = "consent_withdrawn_during_publish"
+    SIGNER_UNAVAILABLE = "signer_unavailable"
+    TIMESTAMP_UNAVAILABLE = "timestamp_unavailable"
+    STORAGE_FULL = "storage_full"
+    MEDIA_UNUSABLE = "media_unusable"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Outcome(StrEnum):
+    """Three-valued answers; only `PROCEED` lets a clip go on."""
+
+    PROCEED = "proceed"
+    REFUSE = "refuse"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An outcome and the reason codes behind it, each once, in the order they were found."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LikenessCheck:
+    """What the grants said about one declared likeness."""
+
+    likeness_id: LikenessId
+    decision: str
+    reasons: tuple[str, ...]
+    grant_id: GrantId | None
+    policy_version: str
+    valid_until: datetime | None
+
+
+class Match(StrEnum):
+    """How a face or voice in the clip compares with the enrolled ones."""
+
+    DECLARED = "declared"
+    UNDECLARED = "undeclared"
+    UNCERTAIN = "uncertain"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A face seen or a voice heard for a while.
+
+    Attributes:
+        likeness_id: Whom it matched; none for an unknown one.
+        first_seconds: When it first appears, in seconds.
+        samples: In how many sampled frames, or windows of speech, it appears.
+        score: The best comparison score (its scale belongs to the comparison).
+    """
+
+    use: Use
+    match: Match
+    likeness_id: LikenessId | None
+    first_seconds: float
+    samples: int
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Everything the scan saw and heard, and how closely it looked."""
+
+    sightings: tuple[Sighting, ...]
+    frames: int
+    speech_seconds: float
+
+
+_REVIEW_REASONS: Final[Mapping[tuple[Use, Match], Reason]] = {
+    (Use.FACE, Match.UNCERTAIN): Reason.UNCERTAIN_FACE,
+    (Use.VOICE, Match.UNCERTAIN): Reason.UNCERTAIN_VOICE,
+    (Use.FACE, Match.UNKNOWN): Reason.UNKNOWN_FACE,
+    (Use.VOICE, Match.UNKNOWN): Reason.UNKNOWN_VOICE,
+}
+_UNDECLARED: Final[Mapping[Use, Reason]] = {
+    Use.FACE: Reason.UNDECLARED_FACE,
+    Use.VOICE: Reason.UNDECLARED_VOICE,
+}
+
+
+def decide_admission(checks: Iterable[LikenessCheck], scan: Scan, ruling: Ruling | None) -> Decision:
+    """Decide whether a clip may be marked, from the grants and from what the scan found.
+
+    A refusal outweighs a review. A moderator's release dismisses what the scan left open, never what the
+    grants said: an indeterminate check goes back to review, for indeterminate never publishes.
+    """
+    checks = tuple(checks)
+    if ruling is Ruling.UPHOLD:
+        return Decision(Outcome.REFUSE, (Reason.UPHELD_ON_REVIEW,))
+    refusals = _consent_reasons(checks, "deny", Reason.CONSENT_DENIED) + _undeclared(scan)
+    if refusals:
+        return Decision(Outcome.REFUSE, _once(refusals))
+    open_questions = _consent_reasons(checks, "indeterminate", Reason.CONSENT_INDETERMINATE)
+    if ruling is None:
+        open_questions += _open_sightings(scan)
+    if open_questions:
+        return Decision(Outcome.REVIEW, _once(open_questions))
+    if any(check.decision != "allow" or check.grant_id is None for check in checks):
+        return Decision(Outcome.REFUSE, (Reason.CONSENT_DENIED,))
+    return Decision(Outcome.PROCEED)
+
+
+def _consent_reasons(checks: Iterable[LikenessCheck], decision: str, reason: Reason) -> tuple[str, ...]:
+    """Return our own code followed by the check's codes, for each check with this decision."""
+    return tuple(code for check in checks if check.decision == decision for code in (reason, *check.reasons))
+
+
+def _undeclared(scan: Scan) -> tuple[str, ...]:
+    return tuple(
+        _UNDECLARED[sighting.use] for sighting in scan.sightings if sighting.match is Match.UNDECLARED
+    )
+
+
+def _open_sightings(scan: Scan) -> tuple[str, ...]:
+    keys = ((sighting.use, sighting.match) for sighting in scan.sightings)
+    return tuple(_REVIEW_REASONS[key] for key in keys if key in _REVIEW_REASONS)
+
+
+def _once(codes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(code) for code in codes))
+
+
+@dataclass(frozen=True, slots=True)
+class GrantStanding:
+    """What one grant is worth at the moment of publication."""
+
+    grant_id: GrantId
+    standing: str
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputEvidence:
+    """What a stranger reads from our finished file, and what the grants say now.
+
+    Attributes:
+        intended: The 8-byte identifier recorded before marking.
+        video_payload: The 8 bytes read back from the picture, or none.
+        audio_payload: The 5-byte prefix read back from the sound, or none.
+        intact: The manifest's hard binding matches the file; none when it could not be told.
+        trusted: The signer stands under our trust policy; none when it could not be told.
+        bound: The manifest carries the intended identifier as its soft binding.
+    """
+
+    intended: bytes
+    sound: Sound
+    video_payload: bytes | None
+    audio_payload: bytes | None
+    intact: bool | None
+    trusted: bool | None
+    bound: bool
+    grants: tuple[GrantStanding, ...]
+
+
+def decide_publication(evidence: OutputEvidence, now: datetime) -> Decision:
+    """Decide whether the finished file may be published at `now`; anything not shown is a refusal.
+
+    1. The picture gives back exactly the intended identifier.
+    2. The sound, when there is any to hear, gives back its first bytes. A clip without sound, or with
+       digital silence, has nothing that could carry a mark: only the picture's is asked for.
+    3. The manifest is intact, carries the identifier, and its signer is trusted.
+    4. Every grant the admission rested on still stands.
+    """
+    reasons = (*_mark_reasons(evidence), *_signature_reasons(evidence), *_grant_reasons(evidence, now))
+    return Decision(Outcome.REFUSE if reasons else Outcome.PROCEED, _once(reasons))
+
+
+def _mark_reasons(evidence: OutputEvidence) -> tuple[Reason, ...]:
+    if evidence.video_payload != evidence.intended:
+        return (Reason.MARK_UNREADABLE,)
+    heard = evidence.audio_payload
+    if heard is not None and not (heard and evidence.intended.startswith(heard)):
+        return (Reason.MARK_UNREADABLE, Reason.SOUND_MARK_UNREADABLE)
+    if evidence.sound is Sound.AUDIBLE and heard is None:
+        return (Reason.MARK_UNREADABLE, Reason.SOUND_MARK_UNREADABLE)
+    return ()
+
+
+def _signature_reasons(evidence: OutputEvidence) -> tuple[Reason, ...]:
+    if evidence.intact is not True or not evidence.bound:
+        return (Reason.SIGNATURE_UNREADABLE,)
+    return () if evidence.trusted is True else (Reason.SIGNATURE_UNTRUSTED,)
+
+
+def _grant_reasons(evidence: OutputEvidence, now: datetime) -> tuple[Reason, ...]:
+    stands = all(
+        grant.standing == "valid" and (grant.valid_until is None or now < grant.valid_until)
+        for grant in evidence.grants
+    )
+    return () if stands else (Reason.CONSENT_WITHDRAWN,)
