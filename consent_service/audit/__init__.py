@@ -1,0 +1,1 @@
+"""The transparency log: every decision leaves a leaf that nobody can change unnoticed."""
