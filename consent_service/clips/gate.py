@@ -4,6 +4,7 @@ In: the evidence gathered by the steps, and `now`. Out: proceed, refuse or revie
 no I/O, no clock. Serves journey 3: a clip whose marks or consent cannot be shown never leaves.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,19 +13,15 @@ from typing import Final
 
 from consent_service.clips.domain import Ruling, Sound, Use
 from consent_service.kernel.ids import GrantId, LikenessId
+from consent_service.policy import questions
+from consent_service.policy.domain import Effect, PolicyDecision
 
 
 class Reason(StrEnum):
-    """Reason codes this slice adds to those of the grant check."""
+    """Reason codes this slice adds to those of the policies and the grant check."""
 
     CONSENT_DENIED = "consent_denied"
-    CONSENT_INDETERMINATE = "consent_indeterminate"
-    UNDECLARED_FACE = "undeclared_face"
-    UNDECLARED_VOICE = "undeclared_voice"
-    UNCERTAIN_FACE = "uncertain_face"
-    UNCERTAIN_VOICE = "uncertain_voice"
-    UNKNOWN_FACE = "unknown_face"
-    UNKNOWN_VOICE = "unknown_voice"
+    POLICY_DENIED = "policy_denied"
     UPHELD_ON_REVIEW = "upheld_on_review"
     MARK_UNREADABLE = "mark_unreadable"
     SOUND_MARK_UNREADABLE = "sound_mark_unreadable"
@@ -103,54 +100,47 @@ class Scan:
     speech_seconds: float
 
 
-_REVIEW_REASONS: Final[Mapping[tuple[Use, Match], Reason]] = {
-    (Use.FACE, Match.UNCERTAIN): Reason.UNCERTAIN_FACE,
-    (Use.VOICE, Match.UNCERTAIN): Reason.UNCERTAIN_VOICE,
-    (Use.FACE, Match.UNKNOWN): Reason.UNKNOWN_FACE,
-    (Use.VOICE, Match.UNKNOWN): Reason.UNKNOWN_VOICE,
-}
-_UNDECLARED: Final[Mapping[Use, Reason]] = {
-    Use.FACE: Reason.UNDECLARED_FACE,
-    Use.VOICE: Reason.UNDECLARED_VOICE,
+_OUTCOMES: Final[Mapping[Effect, Outcome]] = {
+    Effect.ALLOW: Outcome.PROCEED,
+    Effect.DENY: Outcome.REFUSE,
+    Effect.INDETERMINATE: Outcome.REVIEW,
 }
 
 
-def decide_admission(checks: Iterable[LikenessCheck], scan: Scan, ruling: Ruling | None) -> Decision:
-    """Decide whether a clip may be marked, from the grants and from what the scan found.
-
-    A refusal outweighs a review. A moderator's release dismisses what the scan left open, never what the
-    grants said: an indeterminate check goes back to review, for indeterminate never publishes.
-    """
-    checks = tuple(checks)
-    if ruling is Ruling.UPHOLD:
-        return Decision(Outcome.REFUSE, (Reason.UPHELD_ON_REVIEW,))
-    refusals = _consent_reasons(checks, "deny", Reason.CONSENT_DENIED) + _undeclared(scan)
-    if refusals:
-        return Decision(Outcome.REFUSE, _once(refusals))
-    open_questions = _consent_reasons(checks, "indeterminate", Reason.CONSENT_INDETERMINATE)
-    if ruling is None:
-        open_questions += _open_sightings(scan)
-    if open_questions:
-        return Decision(Outcome.REVIEW, _once(open_questions))
-    if any(check.decision != "allow" or check.grant_id is None for check in checks):
-        return Decision(Outcome.REFUSE, (Reason.CONSENT_DENIED,))
-    return Decision(Outcome.PROCEED)
+def count_checks(checks: Iterable[LikenessCheck]) -> questions.Consents:
+    """Count the answers for the policy; an answer nobody knows counts as a denial."""
+    decisions = [check.decision for check in checks]
+    allowed, indeterminate = decisions.count("allow"), decisions.count("indeterminate")
+    return questions.Consents(allowed, len(decisions) - allowed - indeterminate, indeterminate)
 
 
-def _consent_reasons(checks: Iterable[LikenessCheck], decision: str, reason: Reason) -> tuple[str, ...]:
-    """Return our own code followed by the check's codes, for each check with this decision."""
-    return tuple(code for check in checks if check.decision == decision for code in (reason, *check.reasons))
-
-
-def _undeclared(scan: Scan) -> tuple[str, ...]:
-    return tuple(
-        _UNDECLARED[sighting.use] for sighting in scan.sightings if sighting.match is Match.UNDECLARED
+def count_scan(scan: Scan, ruling: Ruling | None) -> questions.Scan:
+    """Count the findings for the policy; a voice of nobody enrolled stays evidence and stops nothing."""
+    found = Counter((sighting.use, sighting.match) for sighting in scan.sightings)
+    return questions.Scan(
+        undeclared_faces=found[Use.FACE, Match.UNDECLARED],
+        undeclared_voices=found[Use.VOICE, Match.UNDECLARED],
+        uncertain_faces=found[Use.FACE, Match.UNCERTAIN],
+        uncertain_voices=found[Use.VOICE, Match.UNCERTAIN],
+        unknown_faces=found[Use.FACE, Match.UNKNOWN],
+        reviewed=ruling is Ruling.RELEASE,
     )
 
 
-def _open_sightings(scan: Scan) -> tuple[str, ...]:
-    keys = ((sighting.use, sighting.match) for sighting in scan.sightings)
-    return tuple(_REVIEW_REASONS[key] for key in keys if key in _REVIEW_REASONS)
+def decide_admission(checks: Iterable[LikenessCheck], policy: PolicyDecision) -> Decision:
+    """Decide whether a clip may be marked: as the policy says, and never without a grant for every likeness.
+
+    The reasons are the policy's, followed by those of every check that did not allow.
+    """
+    checks = tuple(checks)
+    outcome = _OUTCOMES[policy.effect]
+    reasons = [
+        *policy.reasons,
+        *(code for each in checks if each.decision != "allow" for code in each.reasons),
+    ]
+    if outcome is Outcome.PROCEED and any(each.decision != "allow" or not each.grant_id for each in checks):
+        outcome, reasons = Outcome.REFUSE, [Reason.CONSENT_DENIED, *reasons]
+    return Decision(outcome, () if outcome is Outcome.PROCEED else _once(reasons))
 
 
 def _once(codes: Iterable[str]) -> tuple[str, ...]:
@@ -189,7 +179,13 @@ class OutputEvidence:
     grants: tuple[GrantStanding, ...]
 
 
-def decide_publication(evidence: OutputEvidence, now: datetime) -> Decision:
+def count_standings(evidence: OutputEvidence, now: datetime) -> questions.Consents:
+    """Count the grants that still stand for the policy; anything but a valid grant counts as a denial."""
+    standing = sum(_stands(grant, now) for grant in evidence.grants)
+    return questions.Consents(standing, len(evidence.grants) - standing, 0)
+
+
+def decide_publication(evidence: OutputEvidence, policy: PolicyDecision, now: datetime) -> Decision:
     """Decide whether the finished file may be published at `now`; anything not shown is a refusal.
 
     1. The picture gives back exactly the intended identifier.
@@ -197,8 +193,15 @@ def decide_publication(evidence: OutputEvidence, now: datetime) -> Decision:
        digital silence, has nothing that could carry a mark: only the picture's is asked for.
     3. The manifest is intact, carries the identifier, and its signer is trusted.
     4. Every grant the admission rested on still stands.
+    5. The policy allows. It may ask for more than 1 to 4, never for less.
     """
-    reasons = (*_mark_reasons(evidence), *_signature_reasons(evidence), *_grant_reasons(evidence, now))
+    reasons: tuple[str, ...] = (
+        *_mark_reasons(evidence),
+        *_signature_reasons(evidence),
+        *_grant_reasons(evidence, now),
+    )
+    if policy.effect is not Effect.ALLOW:
+        reasons += policy.reasons or (Reason.POLICY_DENIED,)
     return Decision(Outcome.REFUSE if reasons else Outcome.PROCEED, _once(reasons))
 
 
@@ -220,8 +223,9 @@ def _signature_reasons(evidence: OutputEvidence) -> tuple[Reason, ...]:
 
 
 def _grant_reasons(evidence: OutputEvidence, now: datetime) -> tuple[Reason, ...]:
-    stands = all(
-        grant.standing == "valid" and (grant.valid_until is None or now < grant.valid_until)
-        for grant in evidence.grants
-    )
+    stands = all(_stands(grant, now) for grant in evidence.grants)
     return () if stands else (Reason.CONSENT_WITHDRAWN,)
+
+
+def _stands(grant: GrantStanding, now: datetime) -> bool:
+    return grant.standing == "valid" and (grant.valid_until is None or now < grant.valid_until)
