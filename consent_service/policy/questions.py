@@ -115,6 +115,7 @@ class Scan:
     uncertain_faces: int
     uncertain_voices: int
     unknown_faces: int
+    unknown_voices: int
     reviewed: bool = False
 
     def as_fact(self) -> dict[str, Fact]:
@@ -125,6 +126,7 @@ class Scan:
             "uncertain_faces": self.uncertain_faces,
             "uncertain_voices": self.uncertain_voices,
             "unknown_faces": self.unknown_faces,
+            "unknown_voices": self.unknown_voices,
             "reviewed": self.reviewed,
         }
 
@@ -156,6 +158,7 @@ class PublishClip:
     has_sound: bool
     audio_mark_readable: bool
     signature_readable: bool
+    signature_trusted: bool
 
     def request(self) -> PolicyRequest:
         """Return the question for the engine."""
@@ -166,6 +169,7 @@ class PublishClip:
             "has_sound": self.has_sound,
             "audio_mark_readable": self.audio_mark_readable,
             "signature_readable": self.signature_readable,
+            "signature_trusted": self.signature_trusted,
         }
         return _about_clip("publish_clip", self.platform_id, self.clip_id, context)
 
