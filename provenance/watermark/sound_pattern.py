@@ -1,0 +1,72 @@
+"""The sound's pattern: which cells carry the pilot, which the payload, and with what sign.
+
+In: a key. Out: a `SoundLayout` shared by embedder and detector. The pattern repeats every 5.12 s; three cells
+in ten are a pilot known from the key alone.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.watermark.cells import BANDS, SLOTS, Grid
+from provenance.watermark.keyed import KeyedStream
+from provenance.watermark.keys import WatermarkKey
+from provenance.watermark.pattern import spread
+from provenance.watermark.payload import AUDIO
+
+PILOT_SHARE: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLayout:
+    """Cells of one key, by their index in the flattened `(64, 56)` grid.
+
+    Attributes:
+        signs: Secret sign of every cell, `(3584,)`.
+        pilots: Cells of the pilot.
+        data: Cells of the payload.
+        assignment: For each data cell the coded value it carries.
+    """
+
+    signs: NDArray[np.float64]
+    pilots: NDArray[np.intp]
+    data: NDArray[np.intp]
+    assignment: NDArray[np.intp]
+
+    def pilot_grid(self) -> Grid:
+        """Return the pilot, `(64, 56)`: its sign, or zero."""
+        grid = np.zeros(SLOTS * BANDS)
+        grid[self.pilots] = self.signs[self.pilots]
+        return grid.reshape(SLOTS, BANDS)
+
+    def grid(self, coded: NDArray[np.float32]) -> Grid:
+        """Return the sign of every cell for a payload, `(64, 56)`."""
+        grid: NDArray[np.float64] = self.signs.copy()
+        grid[self.data] *= coded[self.assignment]
+        return grid.reshape(SLOTS, BANDS)
+
+    def soft_values(self, received: Grid) -> NDArray[np.float64]:
+        """Return the soft coded values of a folded grid that starts where the pattern does."""
+        flat = received.reshape(-1)[self.data] * self.signs[self.data]
+        soft = np.bincount(self.assignment, weights=flat, minlength=AUDIO.coded_length)
+        return np.asarray(soft, np.float64)
+
+
+@lru_cache(maxsize=8)
+def sound_layout_for(key: WatermarkKey) -> SoundLayout:
+    """Return the cells of `key`."""
+    stream = KeyedStream(key.derive("audio layout"))
+    cells = SLOTS * BANDS
+    order, pilots = stream.permutation(cells), int(cells * PILOT_SHARE)
+    signs = stream.signs(cells).astype(np.float64)
+    return SoundLayout(
+        signs, order[:pilots], order[pilots:], spread(stream, cells - pilots, AUDIO.coded_length)
+    )
+
+
+def sound_phase(key: WatermarkKey, identifier: bytes) -> int:
+    """Return the slot of the pattern at which this clip starts; it differs from clip to clip."""
+    return KeyedStream(key.derive(f"audio phase {identifier.hex()}")).below(SLOTS)
