@@ -1,0 +1,1 @@
+"""Who is calling: principals, their roles and API keys, and the notices relying parties receive."""
