@@ -58,6 +58,24 @@ class DecoderCrashedError(MediaError):
     code = "decoder_crashed"
 
 
+class NoVideoError(MediaError):
+    """The file holds no moving picture, and the operation needs one."""
+
+    code = "media_no_video"
+
+
+class NoAudioError(MediaError):
+    """The file holds no sound, and the operation needs it."""
+
+    code = "media_no_audio"
+
+
+class SandboxUnavailableError(ProvenanceError):
+    """This system cannot confine a decoder; outside media is then not read at all."""
+
+    code = "sandbox_unavailable"
+
+
 class KeyMaterialError(ProvenanceError):
     """A key or certificate is missing, unreadable or outside its profile."""
 
