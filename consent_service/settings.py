@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     embedded_worker: bool = Field(
         default=True, description="Run durable jobs inside `serve`; off with a separate worker."
     )
+    executor_id: str = Field(
+        default="local",
+        pattern=r"^[A-Za-z0-9._-]{1,60}$",
+        description="Name of this worker; its jobs resume under it.",
+    )
+    worker_concurrency: int = Field(default=2, gt=0, description="Jobs run at once by one worker.")
     max_upload_bytes: int = Field(default=256 * 1024 * 1024, gt=0, description="Largest accepted upload.")
     max_clip_seconds: float = Field(default=180.0, gt=0, description="Longest accepted clip.")
     max_cameo_seconds: float = Field(default=60.0, gt=0, description="Longest accepted cameo recording.")
