@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from consent_service.grants.terms import EVERYONE, WORLD, GrantTerms, Use
+from consent_service.grants.terms import EVERYONE, LONGEST, WORLD, GrantTerms, Use
 from consent_service.kernel.errors import ConflictError, InvalidInputError
 from consent_service.kernel.ids import GrantId, LikenessId, PersonId, RelyingPartyId
 from consent_service.policy.domain import Effect
@@ -97,6 +97,20 @@ def move(grant: Grant, target: GrantState, now: datetime) -> Grant:
     return replace(grant, state=target, revoked_at=now if target is GrantState.REVOKED else None)
 
 
+def check_at_issue(terms: GrantTerms, now: datetime) -> None:
+    """Refuse terms that cannot be agreed to at `now`.
+
+    Raises:
+        InvalidInputError: Codes `grant_backdated`, `grant_ended_already`, `duration_too_long`.
+    """
+    if terms.not_before < now.replace(microsecond=0):
+        raise InvalidInputError("grant_backdated", "a grant cannot begin before it is given")
+    if terms.not_after <= now:
+        raise InvalidInputError("grant_ended_already", "the grant would have ended already")
+    if terms.not_after - now > LONGEST:
+        raise InvalidInputError("duration_too_long", "a grant ends ten years from now at the latest")
+
+
 def standing_of(state: GrantState, not_before: datetime, not_after: datetime, now: datetime) -> Standing:
     """Return what a grant is worth at `now`; withdrawal outweighs expiry, expiry outweighs suspension."""
     if state is GrantState.REVOKED:
@@ -113,8 +127,8 @@ class CheckRequest:
     """May this be generated? Asked by a relying party before every use.
 
     Attributes:
-        platform_id: The relying party that asks.
-        requester_id: The account on that platform for whom the clip would be made.
+        relying_party_id: The relying party that asks.
+        requester_id: The account on its side for whom the clip would be made.
         categories: What the content is declared to contain besides its purpose.
         region: ISO 3166-1 alpha-2 code of where it will be shown.
         seconds: Length of the clip.
@@ -122,7 +136,7 @@ class CheckRequest:
         at: An instant in the future: would it be allowed then, as things stand?
     """
 
-    platform_id: RelyingPartyId
+    relying_party_id: RelyingPartyId
     likeness_id: LikenessId
     requester_id: str
     uses: frozenset[Use]
@@ -164,6 +178,7 @@ class GrantOnFile:
 
     id: GrantId
     likeness_id: LikenessId
+    person_id: PersonId
     state: GrantState
     terms: GrantTerms
 
@@ -182,7 +197,7 @@ class CheckDecision:
     """The answer a relying party receives.
 
     Attributes:
-        grant_id: The grant that allows; named for a denial only where the platform holds that grant.
+        grant_id: The grant that allows; named for a denial only where the asker holds that grant.
         policy_version: Hex SHA-256 of the policies that were asked.
         valid_until: End of the consent, unless it is withdrawn before: ask again before each use.
     """
@@ -192,6 +207,15 @@ class CheckDecision:
     grant_id: GrantId | None
     policy_version: str
     valid_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantReference:
+    """What a published clip says of a grant: where its standing is told, and the receipt's hash."""
+
+    grant_id: GrantId
+    status_url: str
+    receipt_sha256: str
 
 
 def decide_check(grants: Iterable[GrantOnFile], request: CheckRequest, now: datetime) -> Finding:
@@ -220,7 +244,7 @@ def _addressed(grant: GrantOnFile, request: CheckRequest) -> bool:
     terms = grant.terms
     return (
         grant.likeness_id == request.likeness_id
-        and terms.platform_id == request.platform_id
+        and terms.relying_party_id == request.relying_party_id
         and (EVERYONE in terms.requesters or request.requester_id in terms.requesters)
     )
 

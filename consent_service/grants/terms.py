@@ -47,7 +47,7 @@ class GrantTerms:
     """The scope of one consent. Every empty set is an error, so that nothing is ever granted by omission.
 
     Attributes:
-        platform_id: The relying party that may ask and generate.
+        relying_party_id: The relying party that may ask and generate.
         requesters: Its accounts that may use the likeness; `*` alone for everyone there.
         uses: Face, voice or both.
         purposes: Words from the platform's vocabulary, such as `entertainment`.
@@ -61,7 +61,7 @@ class GrantTerms:
         max_seconds: Longest clip; none for no limit.
     """
 
-    platform_id: RelyingPartyId
+    relying_party_id: RelyingPartyId
     requesters: frozenset[str]
     uses: frozenset[Use]
     purposes: frozenset[str]
@@ -101,7 +101,7 @@ class GrantTerms:
 def covers(wide: GrantTerms, narrow: GrantTerms) -> bool:
     """Tell whether `wide` allows at least all that `narrow` allows."""
     return (
-        wide.platform_id == narrow.platform_id
+        wide.relying_party_id == narrow.relying_party_id
         and (EVERYONE in wide.requesters or narrow.requesters <= wide.requesters)
         and narrow.uses <= wide.uses
         and narrow.purposes <= wide.purposes
@@ -120,8 +120,8 @@ def _within(narrow: int | None, wide: int | None) -> bool:
 
 
 def _check_names(terms: GrantTerms) -> None:
-    if not is_id(terms.platform_id, "rp"):
-        raise _invalid("the platform is not the identifier of a relying party")
+    if not is_id(terms.relying_party_id, "rp"):
+        raise _invalid("the relying party is not written as an identifier")
     if not terms.uses:
         raise _invalid("name at least one use")
     _check_set("requester", terms.requesters - {EVERYONE}, _REQUESTER)

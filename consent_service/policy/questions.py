@@ -17,7 +17,7 @@ class GrantFacts:
     """What a stored grant says; see `Grant` in the schema."""
 
     likeness_id: LikenessId
-    platform_id: RelyingPartyId
+    relying_party_id: RelyingPartyId
     state: str
     not_before: datetime
     not_after: datetime
@@ -34,7 +34,7 @@ class GrantFacts:
         """Return the grant as a Cedar record."""
         facts: dict[str, Fact] = {
             "likeness": EntityRef("Likeness", self.likeness_id).as_fact(),
-            "platform": EntityRef("RelyingParty", self.platform_id).as_fact(),
+            "relying_party": EntityRef("RelyingParty", self.relying_party_id).as_fact(),
             "state": self.state,
             "not_before": _seconds(self.not_before),
             "not_after": _seconds(self.not_after),
@@ -55,7 +55,7 @@ class GrantFacts:
 class UseOfLikeness:
     """May this platform use this likeness, for this requester, in this way, at this time?"""
 
-    platform_id: RelyingPartyId
+    relying_party_id: RelyingPartyId
     likeness_id: LikenessId
     now: datetime
     requester: str
@@ -85,7 +85,7 @@ class UseOfLikeness:
             context["seconds"] = self.seconds
         if self.grant is not None:
             context["grant"] = self.grant.as_fact()
-        principal = EntityRef("RelyingParty", self.platform_id)
+        principal = EntityRef("RelyingParty", self.relying_party_id)
         return PolicyRequest(principal, "use_likeness", EntityRef("Likeness", self.likeness_id), context)
 
 
@@ -135,7 +135,7 @@ class Scan:
 class PrepareClip:
     """May this clip be marked and signed?"""
 
-    platform_id: RelyingPartyId
+    relying_party_id: RelyingPartyId
     clip_id: ClipId
     consents: Consents
     scan: Scan
@@ -143,14 +143,14 @@ class PrepareClip:
     def request(self) -> PolicyRequest:
         """Return the question for the engine."""
         context: dict[str, Fact] = {"consents": self.consents.as_fact(), "scan": self.scan.as_fact()}
-        return _about_clip("prepare_clip", self.platform_id, self.clip_id, context)
+        return _about_clip("prepare_clip", self.relying_party_id, self.clip_id, context)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishClip:
     """May this marked and signed copy leave? `consents` were asked again a moment ago."""
 
-    platform_id: RelyingPartyId
+    relying_party_id: RelyingPartyId
     clip_id: ClipId
     consents: Consents
     scan: Scan
@@ -171,13 +171,13 @@ class PublishClip:
             "signature_readable": self.signature_readable,
             "signature_trusted": self.signature_trusted,
         }
-        return _about_clip("publish_clip", self.platform_id, self.clip_id, context)
+        return _about_clip("publish_clip", self.relying_party_id, self.clip_id, context)
 
 
 def _about_clip(
-    action: str, platform_id: RelyingPartyId, clip_id: ClipId, context: dict[str, Fact]
+    action: str, relying_party_id: RelyingPartyId, clip_id: ClipId, context: dict[str, Fact]
 ) -> PolicyRequest:
-    return PolicyRequest(EntityRef("RelyingParty", platform_id), action, EntityRef("Clip", clip_id), context)
+    return PolicyRequest(EntityRef("RelyingParty", relying_party_id), action, EntityRef("Clip", clip_id), context)
 
 
 def _seconds(moment: datetime) -> int:
