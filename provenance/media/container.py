@@ -28,69 +28,27 @@ from provenance.errors import (
     NoVideoError,
     UnsupportedMediaError,
 )
+from provenance.media.completeness import check_complete
 from provenance.media.failures import translated
 from provenance.media.limits import MediaLimits, check_file
 
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,wav,mp3,flac,ogg,aac"
 VIDEO_DECODERS = frozenset(
-    [
-        "h264",
-        "hevc",
-        "vp8",
-        "vp9",
-        "libvpx",
-        "libvpx-vp9",
-        "av1",
-        "libdav1d",
-        "libaom-av1",
-        "mpeg1video",
-        "mpeg2video",
-        "mpeg4",
-        "h263",
-        "mjpeg",
-        "png",
-        "prores",
-        "dnxhd",
-        "theora",
-        "ffv1",
-        "rawvideo",
-    ]
+    {
+        *("h264", "hevc", "vp8", "vp9", "libvpx", "libvpx-vp9", "av1", "libdav1d", "libaom-av1"),
+        *("mpeg1video", "mpeg2video", "mpeg4", "h263", "mjpeg", "png", "prores", "dnxhd", "theora", "ffv1"),
+    }
 )
 AUDIO_DECODERS = frozenset(
-    [
-        "aac",
-        "mp3",
-        "mp3float",
-        "mp2",
-        "mp2float",
-        "opus",
-        "libopus",
-        "vorbis",
-        "libvorbis",
-        "flac",
-        "alac",
-        "ac3",
-        "eac3",
-        "amrnb",
-        "amrwb",
-        "libopencore_amrnb",
-        "libopencore_amrwb",
-        "pcm_s16le",
-        "pcm_s16be",
-        "pcm_s24le",
-        "pcm_s24be",
-        "pcm_s32le",
-        "pcm_s32be",
-        "pcm_f32le",
-        "pcm_f64le",
-        "pcm_u8",
-        "pcm_alaw",
-        "pcm_mulaw",
-        "adpcm_ms",
-        "adpcm_ima_wav",
-    ]
+    {
+        *("aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "libopus", "vorbis", "libvorbis", "flac"),
+        *("alac", "ac3", "eac3", "amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb"),
+        *("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"),
+        *("pcm_f64le", "pcm_u8", "pcm_alaw", "pcm_mulaw", "adpcm_ms", "adpcm_ima_wav"),
+    }
 )
 _DECODER_THREADS = 2
+_MIN_RATE, _MAX_RATE = Fraction(1, 10), 240
 _OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": DEMUXERS,
@@ -139,6 +97,14 @@ def duration_of(container: InputContainer) -> float:
     return float(max(declared, default=Fraction(0)))
 
 
+def frame_rate(stream: VideoStream) -> Fraction | None:
+    """Average frames per second, if the container states or implies one within reason."""
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate is not None and _MIN_RATE <= rate <= _MAX_RATE:
+            return rate
+    return None
+
+
 def find_video(container: InputContainer) -> VideoStream | None:
     """First stream of moving pictures; a cover picture in a sound file is not one."""
     for stream in container.streams.video:
@@ -157,7 +123,6 @@ def check_headers(container: InputContainer, limits: MediaLimits) -> None:
 
     Raises:
         MediaLimitError: If streams, size, duration or frame count pass the limits.
-        EmptyMediaError: If there is neither picture nor sound.
     """
     if len(container.streams) > limits.max_streams:
         raise MediaLimitError(f"the container holds more than {limits.max_streams} streams")
@@ -166,8 +131,6 @@ def check_headers(container: InputContainer, limits: MediaLimits) -> None:
     if video is not None:
         limits.check_picture(video.width, video.height)
         limits.check_frames(video.frames)
-    elif find_audio(container) is None:
-        raise EmptyMediaError("the container holds neither picture nor sound")
 
 
 @contextmanager
@@ -184,9 +147,12 @@ def open_container(path: Path, limits: MediaLimits) -> Iterator[InputContainer]:
     Raises:
         MediaError: If it is empty, not media, broken, unsupported or beyond the limits.
     """
-    check_file(path, limits)
+    size = check_file(path, limits)
     with translated(), _open(path) as container:
         check_headers(container, limits)
+        check_complete(container, path, size)
+        if find_video(container) is None and find_audio(container) is None:
+            raise EmptyMediaError("the container holds neither picture nor sound")
         yield container
 
 

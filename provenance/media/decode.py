@@ -20,12 +20,11 @@ from av.video.frame import VideoFrame as DecodedFrame
 from numpy.typing import NDArray
 
 from provenance.errors import EmptyMediaError, MalformedMediaError, MediaLimitError, NoAudioError
-from provenance.media.container import duration_of, need_audio, need_video
+from provenance.media.container import duration_of, frame_rate, need_audio, need_video
 from provenance.media.failures import translated
 from provenance.media.limits import MediaLimits
 
 MAX_SAMPLE_RATE = 192_000
-_MAX_RATE = 240
 _DEFAULT_RATE = Fraction(30)
 _GAP_SECONDS = 0.1
 # Forgives timestamps that were rounded down by up to a hundredth of a slot.
@@ -56,8 +55,7 @@ def video_timing(container: InputContainer, limits: MediaLimits) -> Timing:
         NoVideoError: If there is none.
     """
     stream = need_video(container, limits)
-    rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
-    rate = rate if 1 <= rate <= _MAX_RATE else _DEFAULT_RATE
+    rate = frame_rate(stream) or _DEFAULT_RATE
     time_base = stream.time_base or 1 / rate
     start = Fraction(container.start_time, 1_000_000) if container.start_time else Fraction(0)
     return Timing(time_base, rate, start, duration_of(container))
@@ -161,6 +159,8 @@ def iterate_audio(
     written = 0
     with translated():
         for packet in container.demux(stream):
+            if packet.is_corrupt:
+                raise MalformedMediaError("the sound is damaged or cut short")
             for frame in packet.decode():
                 gap = _gap(frame, start, written, rate)
                 limits.check_duration((written + gap) / rate)

@@ -11,7 +11,14 @@ import av.error
 from av.container import InputContainer
 
 from provenance.errors import UnsupportedMediaError
-from provenance.media.container import duration_of, find_audio, find_video, need_video, open_container
+from provenance.media.container import (
+    duration_of,
+    find_audio,
+    find_video,
+    frame_rate,
+    need_video,
+    open_container,
+)
 from provenance.media.frames import quarter_turns
 from provenance.media.limits import DEFAULT_LIMITS, MediaLimits, check_file
 from provenance.media.sandbox import run_sandboxed
@@ -78,7 +85,7 @@ def read_headers(path: Path, limits: MediaLimits = DEFAULT_LIMITS) -> MediaInfo:
             seconds=duration_of(container),
             width=video.width if video else None,
             height=video.height if video else None,
-            frames_per_second=(video.average_rate or video.guessed_rate) if video else None,
+            frames_per_second=frame_rate(video) if video else None,
             has_video=video is not None,
             has_audio=audio is not None,
             video_codec=video.codec_context.codec.canonical_name if video else None,
