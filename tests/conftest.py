@@ -1,8 +1,13 @@
-"""What every test may lean on: the development media, when they are there."""
+"""What every test may lean on: the real models, the studio's recordings, the development media when there."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+from consent_service.biometrics.registry import ModelRegistry
+from consent_service.demo.cache import StudioCache
+from consent_service.settings import Settings
 
 SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 
@@ -13,3 +18,21 @@ def shared_media() -> Path:
     if not SHARED_MEDIA.is_dir():
         pytest.skip("development media are not beside this checkout")
     return SHARED_MEDIA
+
+
+@pytest.fixture(scope="session")
+def models() -> ModelRegistry:
+    """Return the registry over the pulled models; their absence is a failure, not a skip."""
+    registry = ModelRegistry.from_settings(Settings())
+    wanted = registry.models(frozenset({"service", "studio"}))
+    if absent := [model.id for model in wanted if registry.state(model.id) != "verified"]:
+        pytest.fail(f"models are missing or broken ({', '.join(absent)}): run `make setup`")
+    return registry
+
+
+@pytest.fixture(scope="session")
+def composed(models: ModelRegistry, tmp_path_factory: pytest.TempPathFactory) -> StudioCache:
+    """Return the studio; each recording is composed once in a run, whichever worker asks first."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return StudioCache(models, shared / "composed")
