@@ -1,8 +1,8 @@
 """The detector's memory of a clip: one image, summed over all frames, that depends on no key.
 
-In: luma frames of any size. Out: the whitened sum on the reference grid, from which every key epoch is tried.
-What stays in place from frame to frame adds up, the moving picture does not; high-pass and division by the
-local deviation keep strong edges from drowning the pattern.
+In: luma frames of any size. Out: their sum on the reference grid, and that sum whitened, on which every key
+is tried. What stays in place from frame to frame adds up, the moving picture does not; high-pass and division
+by the local deviation keep strong edges from drowning the pattern.
 """
 
 from typing import Final
@@ -40,16 +40,20 @@ class Accumulator:
         self._sum += normalised(cv2.resize(luma, (columns, rows), interpolation=how).astype(np.float32))
         self.frames += 1
 
-    def whitened(self) -> NDArray[np.float32] | None:
-        """Return the sum with its spectrum levelled, `(rows, columns)`; None before the first frame."""
-        if self._sum is None:
-            return None
-        spectrum = scipy.fft.rfft2(self._sum)
-        power = cv2.blur(
-            (np.abs(spectrum) ** 2).astype(np.float32), _SPECTRUM_WINDOW, borderType=cv2.BORDER_REFLECT
-        )
-        levelled = spectrum / np.sqrt(power + _SPECTRUM_FLOOR * power.mean() + np.finfo(np.float32).tiny)
-        return np.asarray(scipy.fft.irfft2(levelled, s=self._sum.shape), dtype=np.float32)
+    @property
+    def summed(self) -> NDArray[np.float32] | None:
+        """The sum so far, `(rows, columns)`, a copy; None before the first frame."""
+        return None if self._sum is None else self._sum.copy()
+
+
+def whitened(summed: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an image with its spectrum levelled, so that no frequency outweighs the others."""
+    spectrum = scipy.fft.rfft2(summed)
+    power = cv2.blur(
+        (np.abs(spectrum) ** 2).astype(np.float32), _SPECTRUM_WINDOW, borderType=cv2.BORDER_REFLECT
+    )
+    levelled = spectrum / np.sqrt(power + _SPECTRUM_FLOOR * power.mean() + np.finfo(np.float32).tiny)
+    return np.asarray(scipy.fft.irfft2(levelled, s=summed.shape), dtype=np.float32)
 
 
 def normalised(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,10 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.watermark.keys import WatermarkKey
-from provenance.watermark.pattern import clip_phase, layout_for, render
-from provenance.watermark.payload import VIDEO
-
 _FLAT_AMPLITUDE: Final = 0.9  # grey levels (standard deviation) where there is no texture
 _TEXTURE_GAIN: Final = 0.16
 _LARGEST_AMPLITUDE: Final = 4.0
@@ -35,14 +31,6 @@ class VideoEmbedder:
 
     pattern: NDArray[np.float32]
     strength: float = 1.0
-
-    @classmethod
-    def for_clip(
-        cls, key: WatermarkKey, identifier: bytes, width: int, height: int, *, strength: float = 1.0
-    ) -> "VideoEmbedder":
-        """Prepare the pattern that says `identifier`, for frames of `width` x `height` pixels, upright."""
-        tile = layout_for(key).tile(VIDEO.encode(key, identifier))
-        return cls(render(tile, width, height, clip_phase(key, identifier)), strength)
 
     def mark(self, luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return `luma` with the pattern added, `(height, width) uint8`."""

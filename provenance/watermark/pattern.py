@@ -104,7 +104,41 @@ def spread(stream: KeyedStream, places: int, coded_length: int) -> NDArray[np.in
     return np.concatenate(rounds)[:places]
 
 
-def clip_phase(key: WatermarkKey, identifier: bytes) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class PicturePattern:
+    """The pattern of one clip: all that an embedder needs, and nothing of the key beyond it.
+
+    Attributes:
+        tile: One period, `(512, 512) float32`, standard deviation 1.
+        phase: Row and column of the period at which the picture starts.
+    """
+
+    tile: NDArray[np.float32]
+    phase: tuple[int, int]
+
+    @classmethod
+    def saying(cls, key: WatermarkKey, identifier: bytes) -> "PicturePattern":
+        """Return the pattern that says `identifier` (8 bytes)."""
+        return cls(layout_for(key).tile(VIDEO.encode(key, identifier)), _clip_phase(key, identifier))
+
+    def render(self, width: int, height: int) -> NDArray[np.float32]:
+        """Return the pattern at the size of the upright picture, `(height, width)`."""
+        scale = min(width, height) / REFERENCE_SIDE
+        sides = (
+            np.arange(int(np.ceil(side / scale)) + 2 * _KERNEL_ROOM) - _KERNEL_ROOM
+            for side in (height, width)
+        )
+        rows, columns = sides
+        wide = self.tile.take(rows + self.phase[0], 0, mode="wrap").take(
+            columns + self.phase[1], 1, mode="wrap"
+        )
+        offset = 0.5 / scale - 0.5 + _KERNEL_ROOM  # pixel centres
+        affine = np.array([[1 / scale, 0, offset], [0, 1 / scale, offset]], np.float32)
+        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(wide, affine, (width, height), flags=flags), dtype=np.float32)
+
+
+def _clip_phase(key: WatermarkKey, identifier: bytes) -> tuple[int, int]:
     """Return where this clip's pattern starts, (rows, columns) below 512.
 
     Moving the pattern from clip to clip makes the average over many clips of one key useless to an attacker;
@@ -112,19 +146,6 @@ def clip_phase(key: WatermarkKey, identifier: bytes) -> tuple[int, int]:
     """
     stream = KeyedStream(key.derive(f"video phase {identifier.hex()}"))
     return stream.below(PERIOD), stream.below(PERIOD)
-
-
-def render(tile: NDArray[np.float32], width: int, height: int, phase: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the pattern at the size of the picture, `(height, width)`."""
-    scale = min(width, height) / REFERENCE_SIDE
-    rows, columns = (
-        np.arange(int(np.ceil(side / scale)) + 2 * _KERNEL_ROOM) - _KERNEL_ROOM for side in (height, width)
-    )
-    wide = tile.take(rows + phase[0], 0, mode="wrap").take(columns + phase[1], 1, mode="wrap")
-    offset = 0.5 / scale - 0.5 + _KERNEL_ROOM  # pixel centres
-    affine = np.array([[1 / scale, 0, offset], [0, 1 / scale, offset]], np.float32)
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(wide, affine, (width, height), flags=flags), dtype=np.float32)
 
 
 def _usable() -> NDArray[np.bool_]:

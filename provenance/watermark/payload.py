@@ -92,16 +92,14 @@ def false_positive_bits(attempts: int) -> float:
     return 8 * TAG_BYTES - math.log2(max(attempts, 1))
 
 
-def margin(soft: NDArray[np.floating], coded: NDArray[np.float32]) -> float:
-    """Return how far the soft values stand from failing: mean over standard deviation of the signed values.
+def margin(signed: NDArray[np.floating]) -> float:
+    """Return how far a mark stands from failing: mean over standard deviation of its signed soft values.
 
-    The code starts to fail near 0.9 (Es/N0 of -4 dB, rate 1/4, K = 9); double that tolerates four times the
+    Decoding starts to fail near 0.9 (Es/N0 of -4 dB; rate 1/4, K = 9); twice that tolerates four times the
     noise.
 
     Args:
-        soft: Soft values read back, `(coded_length,)`.
-        coded: The coded values that were embedded.
+        signed: Soft values, each times the coded value that was embedded.
     """
-    signed = soft * coded
     spread = float(signed.std())
     return float(signed.mean()) / spread if spread > 0 else 0.0

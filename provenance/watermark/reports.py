@@ -14,10 +14,10 @@ NO_SOUND: Final = "no_sound"
 SOUND_TOO_SHORT: Final = "sound_too_short"
 SOUND_SILENT: Final = "sound_silent"
 SOUND_TOO_SPARSE: Final = "sound_too_sparse"
-NO_PICTURE: Final = "no_picture"
 
 Json = dict[str, object]
 Modality = Literal["video", "audio"]
+Stage = Literal["fast", "deep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class VideoMark:
     """The mark in the picture, as read back from the encoded file.
 
     Attributes:
-        psnr_y_db: Luma PSNR of the pattern alone, before encoding, on sampled frames.
+        psnr_y_db: Luma PSNR of the pattern alone, before encoding, mean of sampled frames.
         ssim: Structural similarity of the same frames.
         strength: Factor on the calibrated amplitude.
         margin: Mean over standard deviation of the signed soft values; decoding begins to fail near 0.9.
@@ -61,17 +61,15 @@ class MarkReport:
     Attributes:
         payload: The identifier, 8 bytes; the sound carries its first 5.
         epoch: Key epoch.
-        video: None when there is no picture; `video_reason` says so.
-        audio: None when the sound could not carry a mark; `audio_reason` says why.
-        video_reason: Reason code, or None.
-        audio_reason: Reason code, or None.
+        video: What the picture carries; never None from `mark_file`, which refuses media without a picture.
+        audio: What the sound carries; None when it was left as it is, and `audio_reason` says why.
+        audio_reason: `no_sound`, `sound_too_short`, `sound_silent` or `sound_too_sparse`; None when marked.
     """
 
     payload: bytes
     epoch: int
     video: VideoMark | None
     audio: AudioMark | None
-    video_reason: str | None = None
     audio_reason: str | None = None
 
     def to_json(self) -> Json:
@@ -81,7 +79,6 @@ class MarkReport:
             "epoch": self.epoch,
             "video": self.video and _values(self.video),
             "audio": self.audio and _values(self.audio),
-            "video_reason": self.video_reason,
             "audio_reason": self.audio_reason,
         }
 
@@ -98,15 +95,17 @@ class Detection:
         stage: `fast` or `deep`: how far the search went.
         false_positive_bound: n such that unmarked media yield an identifier with probability at most 2^-n.
         margin: Mean over standard deviation of the signed soft values; None when no mark was read.
+        attempts: Decodings tried, over all keys.
     """
 
     modality: Modality
     payload: bytes | None
     epoch: int | None
     score: float
-    stage: str
+    stage: Stage
     false_positive_bound: float
-    margin: float | None = None
+    margin: float | None
+    attempts: int
 
     def to_json(self) -> Json:
         """Return the detection as JSON values."""

@@ -26,7 +26,7 @@ from provenance.watermark.cells import (
 )
 from provenance.watermark.keys import WatermarkKey
 from provenance.watermark.payload import AUDIO, false_positive_bits, margin
-from provenance.watermark.reports import Detection
+from provenance.watermark.reports import Detection, Stage
 from provenance.watermark.sound_pattern import PILOT_SHARE, SoundLayout, sound_layout_for
 
 _PHASES: Final = range(0, HOPS_PER_SLOT, 2)
@@ -67,12 +67,12 @@ def detect_audio(
     fast = _best(_fits(heard, layouts, _unchanged()), _DECODED_FAST * len(keys))
     found = _first_readable(fast, layouts, keys, 0, "fast")
     if found is not None or not deep:
-        return found or _nothing(fast, len(fast), "fast")
+        return found or _nothing(fast, "fast")
     slow = _best(
         _fits(heard[: int(_DEEP_SECONDS * SAMPLE_RATE)], layouts, _changed()), _DECODED_DEEP * len(keys)
     )
     found = _first_readable(slow, layouts, keys, len(fast), "deep")
-    return found or _nothing(fast + slow, len(fast) + len(slow), "deep")
+    return found or _nothing(fast + slow, "deep")
 
 
 def _unchanged() -> Iterator[Timing]:
@@ -108,20 +108,19 @@ def _first_readable(
     fits: Sequence[SoundFit],
     layouts: Sequence[SoundLayout],
     keys: Sequence[WatermarkKey],
-    attempts: int,
-    stage: str,
+    before: int,
+    stage: Stage,
 ) -> Detection | None:
-    for number, fit in enumerate(fits, start=1):
+    for attempts, fit in enumerate(fits, start=before + 1):
         key, soft = keys[fit.key], layouts[fit.key].soft_values(fit.received)
         payload = AUDIO.decode(key, soft)
         if payload is not None:
-            bits = false_positive_bits(attempts + number)
-            return Detection(
-                "audio", payload, key.epoch, fit.score, stage, bits, margin(soft, AUDIO.encode(key, payload))
-            )
+            quality = margin(soft * AUDIO.encode(key, payload))
+            bits = false_positive_bits(attempts)
+            return Detection("audio", payload, key.epoch, fit.score, stage, bits, quality, attempts)
     return None
 
 
-def _nothing(fits: Sequence[SoundFit], attempts: int, stage: str) -> Detection:
+def _nothing(fits: Sequence[SoundFit], stage: Stage) -> Detection:
     score = max((fit.score for fit in fits), default=0.0)
-    return Detection("audio", None, None, score, stage, false_positive_bits(attempts), None)
+    return Detection("audio", None, None, score, stage, false_positive_bits(len(fits)), None, len(fits))

@@ -17,6 +17,7 @@ from provenance.watermark.cells import (
     BANDS,
     LOWEST_HERTZ,
     PERIOD_SECONDS,
+    SAMPLE_RATE,
     SLOT_SECONDS,
     SLOTS,
     Grid,
@@ -27,10 +28,9 @@ from provenance.watermark.cells import (
     levels,
     resampled,
 )
-from provenance.watermark.keys import WatermarkKey
 from provenance.watermark.payload import AUDIO, margin
 from provenance.watermark.reports import SOUND_SILENT, SOUND_TOO_SHORT
-from provenance.watermark.sound_pattern import SoundLayout, sound_layout_for, sound_phase
+from provenance.watermark.sound_pattern import SoundPattern
 
 SHORTEST_SECONDS: Final = 2.5
 _SILENT_LEVEL: Final = 1e-4  # root mean square of full scale
@@ -70,53 +70,31 @@ def unmarkable(sound: NDArray[np.floating], sample_rate: int) -> str | None:
 
 
 def mark_sound(
-    sound: NDArray[np.float32],
-    sample_rate: int,
-    key: WatermarkKey,
-    identifier: bytes,
-    *,
-    strength: float = 1.0,
+    sound: NDArray[np.float32], sample_rate: int, pattern: SoundPattern, *, strength: float = 1.0
 ) -> MarkedSound:
-    """Return `(channels, samples)` sound carrying the five bytes of `identifier`.
+    """Return `(channels, samples)` sound that carries a pattern.
 
     Args:
         sound: The original, in [-1, 1].
-        sample_rate: Hertz; at least 16000 for full robustness.
-        key: The active key.
-        identifier: `AUDIO_PREFIX_BYTES` bytes.
+        sample_rate: Hertz; at least 12000, or the upper cells do not exist.
+        pattern: What to say.
         strength: Factor on the allowed change; 1 is the calibrated value.
     """
-    layout, coded = sound_layout_for(key), AUDIO.encode(key, identifier)
-    start = sound_phase(key, identifier)
-    signs = layout.grid(coded)
     change = np.full(AUDIO.coded_length, _FIRST_CHANGE * strength)
     for _ in range(_ROUNDS):
-        marked = _applied(
-            sound, sample_rate, np.roll(signs * _changes(layout, change, strength), -start, axis=0)
-        )
-        response = _response(marked, sample_rate, layout, start) * coded
-        change = np.clip(change + _STEP * (_TARGET * strength - response), 0, _LARGEST_CHANGE * strength)
-    marked = _applied(sound, sample_rate, np.roll(signs * _changes(layout, change, strength), -start, axis=0))
-    soft = _response(marked, sample_rate, layout, start)
-    return MarkedSound(np.clip(marked, -1, 1), float(change.mean()), margin(soft, coded))
+        marked = _applied(sound, sample_rate, pattern.changes(_PILOT_CHANGE * strength, change))
+        missing = _TARGET * strength - _responses(marked, sample_rate, pattern)
+        change = np.clip(change + _STEP * missing, 0, _LARGEST_CHANGE * strength)
+    marked = _applied(sound, sample_rate, pattern.changes(_PILOT_CHANGE * strength, change))
+    responses = _responses(marked, sample_rate, pattern)
+    return MarkedSound(np.clip(marked, -1, 1), float(change.mean()), margin(responses))
 
 
-def _changes(layout: SoundLayout, change: NDArray[np.float64], strength: float) -> Grid:
-    """Return the size of every cell's change in decibels, `(64, 56)`."""
-    grid = np.full(SLOTS * BANDS, _PILOT_CHANGE * strength)
-    grid[layout.data] = change[layout.assignment]
-    return grid.reshape(SLOTS, BANDS)
-
-
-def _response(
-    sound: NDArray[np.float32], sample_rate: int, layout: SoundLayout, start: int
-) -> NDArray[np.float64]:
-    """Return the mean response per cell of every coded value, as the detector hears it."""
+def _responses(sound: NDArray[np.float32], sample_rate: int, pattern: SoundPattern) -> NDArray[np.float64]:
+    """Return the response of every coded value per period, as the detector hears it."""
     heard = resampled(sound.mean(0), sample_rate)
-    grid = np.roll(folded(levels(band_energy(cumulative_power(heard)), Timing())), start, axis=0)
-    cells = np.bincount(layout.assignment, minlength=AUDIO.coded_length)
-    periods = max(1.0, len(heard) / 16000 / PERIOD_SECONDS)
-    return layout.soft_values(grid) / cells / periods
+    periods = max(1.0, len(heard) / SAMPLE_RATE / PERIOD_SECONDS)
+    return pattern.responses(folded(levels(band_energy(cumulative_power(heard)), Timing()))) / periods
 
 
 def _applied(sound: NDArray[np.float32], sample_rate: int, decibels: Grid) -> NDArray[np.float32]:

@@ -67,6 +67,41 @@ def sound_layout_for(key: WatermarkKey) -> SoundLayout:
     )
 
 
-def sound_phase(key: WatermarkKey, identifier: bytes) -> int:
+@dataclass(frozen=True, slots=True)
+class SoundPattern:
+    """The pattern of one clip's sound: all that an embedder needs, and nothing of the key beyond it.
+
+    Attributes:
+        signs: Sign of every cell's change, `(64, 56)`, from the clip's first slot on.
+        groups: Which coded value every cell supports, `(64, 56)`; -1 for the pilot.
+    """
+
+    signs: Grid
+    groups: NDArray[np.intp]
+
+    @classmethod
+    def saying(cls, key: WatermarkKey, identifier: bytes) -> "SoundPattern":
+        """Return the pattern that says `identifier` (5 bytes)."""
+        layout, start = sound_layout_for(key), _clip_phase(key, identifier)
+        groups = np.full(SLOTS * BANDS, -1, np.intp)
+        groups[layout.data] = layout.assignment
+        signs = layout.grid(AUDIO.encode(key, identifier))
+        return cls(np.roll(signs, -start, axis=0), np.roll(groups.reshape(SLOTS, BANDS), -start, axis=0))
+
+    def changes(self, pilot: float, change: NDArray[np.float64]) -> Grid:
+        """Return the change of every cell in decibels, `(64, 56)`, given that of each coded value."""
+        return np.asarray(self.signs * np.append(change, pilot)[self.groups], np.float64)
+
+    def responses(self, received: Grid) -> NDArray[np.float64]:
+        """Return for every coded value the mean level of its cells in the wanted direction."""
+        data = self.groups >= 0
+        count = np.bincount(self.groups[data], minlength=AUDIO.coded_length)
+        total = np.bincount(
+            self.groups[data], weights=(received * self.signs)[data], minlength=AUDIO.coded_length
+        )
+        return np.asarray(total / count, np.float64)
+
+
+def _clip_phase(key: WatermarkKey, identifier: bytes) -> int:
     """Return the slot of the pattern at which this clip starts; it differs from clip to clip."""
     return KeyedStream(key.derive(f"audio phase {identifier.hex()}")).below(SLOTS)

@@ -9,9 +9,9 @@ import pytest
 
 from provenance.watermark import cells
 from provenance.watermark.keys import WatermarkKey
-from provenance.watermark.pattern import clip_phase, layout_for, render
+from provenance.watermark.pattern import PicturePattern, layout_for
 from provenance.watermark.payload import AUDIO, VIDEO
-from provenance.watermark.sound_pattern import sound_layout_for, sound_phase
+from provenance.watermark.sound_pattern import SoundPattern, sound_layout_for
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -46,19 +46,19 @@ def test_the_picture_pattern_stands(golden: Any, key: WatermarkKey) -> None:
     assert layout.rows[:8].tolist() == expected["rows"]
     assert layout.columns[-8:].tolist() == expected["columns"]
     assert layout.assignment[-8:].tolist() == expected["assignment"]
-    assert list(clip_phase(key, identifier)) == expected["phase"]
-    tile = layout.tile(VIDEO.encode(key, identifier))
-    picture = render(tile, 640, 360, clip_phase(key, identifier))
-    assert tile[::128, ::128].reshape(-1) == pytest.approx(expected["tile"], abs=1e-3)
+    pattern = PicturePattern.saying(key, identifier)
+    assert list(pattern.phase) == expected["phase"]
+    picture = pattern.render(640, 360)
+    assert pattern.tile[::128, ::128].reshape(-1) == pytest.approx(expected["tile"], abs=1e-3)
     assert picture[::90, ::160].reshape(-1) == pytest.approx(expected["picture"], abs=1e-3)
 
 
 def test_the_sound_pattern_stands(golden: Any, key: WatermarkKey) -> None:
     expected, identifier = golden["sound"], bytes.fromhex(golden["identifier"])[: AUDIO.identifier_bytes]
     layout = sound_layout_for(key)
-    grid = layout.grid(AUDIO.encode(key, identifier))
+    pattern = SoundPattern.saying(key, identifier)
     assert expected["grid"] == [cells.SLOTS, cells.BANDS, cells.SLOT_SECONDS]
-    assert sound_phase(key, identifier) == expected["phase"]
-    assert np.packbits(grid < 0).tobytes().hex() == expected["signs"]
+    assert np.packbits(pattern.signs < 0).tobytes().hex() == expected["signs"]
+    assert pattern.groups[:2].reshape(-1).tolist() == expected["groups"]
     assert layout.pilots[:8].tolist() == expected["pilots"]
     assert layout.assignment[-8:].tolist() == expected["assignment"]

@@ -77,5 +77,5 @@ def test_the_bound_counts_attempts() -> None:
 
 def test_the_margin_is_mean_over_deviation() -> None:
     coded = np.array([1, -1, 1, -1], np.float32)
-    assert margin(np.array([1.0, -1.0, 3.0, -3.0]), coded) == pytest.approx(2.0)
-    assert margin(np.zeros(4), coded) == 0.0
+    assert margin(np.array([1.0, -1.0, 3.0, -3.0]) * coded) == pytest.approx(2.0)
+    assert margin(np.zeros(4)) == 0.0
