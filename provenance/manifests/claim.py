@@ -64,6 +64,14 @@ class GrantReference:
         if len(self.status_url) > _LONGEST_URL:
             raise ValueError("`status_url` is too long")
 
+    def to_json(self) -> dict[str, str]:
+        """As JSON values, the same as in the consent assertion."""
+        return {
+            "grant_id": self.grant_id,
+            "receipt_sha256": self.receipt_sha256,
+            "status_url": self.status_url,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Generator:
@@ -168,7 +176,9 @@ def _assertions(claim: ClaimRequest) -> list[dict[str, object]]:
     assertions.append(_created("c2pa.metadata", _metadata(claim)) | {"kind": "Json"})
     assertions.append({"label": "cawg.training-mining", "data": {"entries": _training_and_mining()}})
     if claim.grants:
-        assertions.append(_created(CONSENT_LABEL, {"version": 1, "grants": _grants(claim)}))
+        assertions.append(
+            _created(CONSENT_LABEL, {"version": 1, "grants": [grant.to_json() for grant in claim.grants]})
+        )
     return assertions
 
 
@@ -215,17 +225,6 @@ def _metadata(claim: ClaimRequest) -> dict[str, object]:
 def _training_and_mining() -> dict[str, object]:
     uses = ("cawg.ai_generative_training", "cawg.ai_inference", "cawg.ai_training", "cawg.data_mining")
     return {use: {"use": "notAllowed"} for use in uses}
-
-
-def _grants(claim: ClaimRequest) -> list[dict[str, str]]:
-    return [
-        {
-            "grant_id": grant.grant_id,
-            "receipt_sha256": grant.receipt_sha256,
-            "status_url": grant.status_url,
-        }
-        for grant in claim.grants
-    ]
 
 
 def _when(claim: ClaimRequest) -> str:

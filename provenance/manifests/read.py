@@ -12,6 +12,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import c2pa
 
@@ -21,6 +22,8 @@ from provenance.manifests.reading import ManifestReading
 from provenance.manifests.report import judge
 from provenance.manifests.trust import TrustPolicy
 from provenance.media import DEFAULT_LIMITS, MediaLimits, run_sandboxed
+
+_STORE_TYPE = "application/c2pa"
 
 
 def read_file(path: Path, *, trust: TrustPolicy, limits: MediaLimits = DEFAULT_LIMITS) -> ManifestReading:
@@ -56,22 +59,25 @@ def read_here(path: Path, trust: TrustPolicy, manifest: bytes | None = None) -> 
     if path.stat().st_size == 0:
         raise EmptyMediaError("the file is empty")
     kind = media_type(path)
+    if kind is None and manifest is None:
+        return ManifestReading(present=False, reasons=("container_without_manifests",))
     if kind is None:
-        return ManifestReading(present=manifest is not None, reasons=("container_without_manifests",))
-    return replace(_read(path, kind, trust, manifest), trailing_bytes=trailing_bytes(path))
+        # No container to hold it against: the claim is still validated, the content hash fails as it must.
+        return _read(io.BytesIO(manifest or b""), _STORE_TYPE, trust, None)
+    with path.open("rb") as file:
+        return replace(_read(file, kind, trust, manifest), trailing_bytes=trailing_bytes(path))
 
 
-def _read(path: Path, kind: str, trust: TrustPolicy, manifest: bytes | None) -> ManifestReading:
+def _read(source: BinaryIO, kind: str, trust: TrustPolicy, manifest: bytes | None) -> ManifestReading:
     try:
         with (
             c2pa.Context.from_dict(trust.settings()) as context,
-            path.open("rb") as file,
-            c2pa.Reader(kind, file, manifest_data=manifest, context=context) as reader,
+            c2pa.Reader(kind, source, manifest_data=manifest, context=context) as reader,
         ):
             return _judged(reader, trust)
     except c2pa.C2paError as error:
         return _without_manifest(error)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         return ManifestReading(present=True, malformed=True, reasons=("manifest_malformed",))
 
 

@@ -77,3 +77,15 @@ class ManifestReading:
     trailing_bytes: int = 0
     manifest: bytes = field(default=b"", repr=False)
     json: str = field(default="", repr=False)
+
+    def to_json(self) -> dict[str, object]:
+        """The facts about the signature as JSON values; lineage, grants and reasons stand elsewhere."""
+        return {
+            "manifest_id": self.manifest_id,
+            "signer": self.signer_common_name,
+            "signed_at": self.signed_at and self.signed_at.isoformat(),
+            "timestamp_trusted": self.timestamp_trusted,
+            "source_types": list(self.source_types),
+            "soft_bindings": [{"alg": one.alg, "value": one.value.hex()} for one in self.soft_bindings],
+            "trailing_bytes": self.trailing_bytes,
+        }

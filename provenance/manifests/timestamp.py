@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from provenance.errors import KeyMaterialError
 from provenance.manifests.keys import SigningIdentity
 from provenance.manifests.profile import load_chain
 
@@ -154,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             reply = answer(self.rfile.read(length), self.identity, datetime.now(UTC))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, KeyMaterialError):
             self.send_error(400)
             return
         self.send_response(200)

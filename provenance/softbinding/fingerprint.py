@@ -25,11 +25,17 @@ FRAMES_PER_SECOND = 2.0
 MOST_FRAMES = 64
 HASH_BITS = 64
 SAME_UP_TO_BITS = 12.0
-"""Operating point of "the same picture". Measured on six clips: re-encoded or scaled copies up to 2 bits, brightened
-ones up to 4, copies that lost a tenth of each side up to 10."""
+"""Operating point of "the same picture".
+
+Measured on six clips: re-encoded or scaled copies up to 2 bits, brightened ones up to 4, copies that
+lost a tenth of each side up to 10.
+"""
 DIFFERENT_FROM_BITS = 20.0
-"""Operating point of "another picture". Measured: 177 of 182 pairs of unrelated clips at 20 bits or more, the nearest
-at 16; copies that lost a fifth of each side at 13 to 18, which is why the range between is left open."""
+"""Operating point of "another picture".
+
+Measured: 177 of 182 pairs of unrelated clips at 20 bits or more, the nearest at 16; copies that lost a fifth
+of each side at 13 to 18, which is why the range between is left open.
+"""
 _VERSION = b"\x01"
 _GRID = 32
 _DECODED_SIDE = 256

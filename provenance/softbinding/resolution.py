@@ -35,6 +35,14 @@ class Candidate:
         """The resolution API's score, 0 to 100: unrelated pictures sit near 50."""
         return None if self.distance_bits is None else round(100 * (1 - self.distance_bits / HASH_BITS))
 
+    def to_json(self) -> dict[str, object]:
+        """As JSON values, named as in the resolution API."""
+        return {
+            "manifestId": self.stored.manifest_id,
+            "similarityScore": self.similarity,
+            "same_content": self.same_content,
+        }
+
 
 def resolve_watermark(
     payload: bytes, fingerprint: Fingerprint | None, repository: ManifestRepository
