@@ -37,7 +37,7 @@ def translate(error: BaseException) -> ProvenanceError | None:
         return StorageFullError("no space left for the output")
     if number == errno.EFBIG:
         return MediaLimitError("the output passed its size limit")
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return MediaLimitError("the media needs more memory than allowed")
     if isinstance(error, av.error.FFmpegError):
         return _translate_ffmpeg(error)

@@ -55,6 +55,14 @@ class Request:
     streams: bool
 
 
+def _make_parents(name: str) -> None:
+    """Stand-ins for the packages above a module; pickling imports them before it looks at the module."""
+    parts = name.split(".")
+    for length in range(1, len(parts)):
+        parent = ".".join(parts[:length])
+        sys.modules.setdefault(parent, ModuleType(parent))
+
+
 def load_module(name: str, file: str | None) -> ModuleType:
     """Import a module by name, or from its file where the name is not importable (a test module, say)."""
     try:
@@ -65,6 +73,7 @@ def load_module(name: str, file: str | None) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, file)
         if spec is None or spec.loader is None:
             raise
+        _make_parents(name)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
