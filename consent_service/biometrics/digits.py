@@ -9,7 +9,6 @@ Source: Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Sup
 (input).
 """
 
-import re
 from typing import Any, Final
 
 import ctranslate2
@@ -20,9 +19,8 @@ from consent_service.biometrics.arrays import SAMPLE_RATE, Audio, Floats
 from consent_service.biometrics.registry import ModelRegistry
 from consent_service.biometrics.runtime import Lazy
 from consent_service.biometrics.spectral import HOP, mel_power
+from consent_service.biometrics.transcripts import WORDS, digits_in
 
-_WORDS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_VALUES: Final = {**{word: str(value) for value, word in enumerate(_WORDS)}, "oh": "0"}
 _PUNCTUATION: Final = (",", ".", " ", "-", " -")
 _LONGEST_WORD: Final = 2  # tokens; a spelling in more pieces would let too many pieces through
 _MEL_BANDS: Final = 80
@@ -72,7 +70,7 @@ class _Recognizer:
 
     def _all_but_digits(self) -> list[int]:
         spellings = [
-            form for word in (*_WORDS, "oh") for form in (word, f" {word}", word.title(), f" {word.title()}")
+            form for word in (*WORDS, "oh") for form in (word, f" {word}", word.title(), f" {word.title()}")
         ]
         spellings += [form for digit in "0123456789" for form in (digit, f" {digit}")] + list(_PUNCTUATION)
         allowed = {self._special("<|endoftext|>")}
@@ -81,24 +79,6 @@ class _Recognizer:
             if len(tokens) <= _LONGEST_WORD:
                 allowed.update(tokens)
         return [token for token in range(self._tokenizer.get_vocab_size()) if token not in allowed]
-
-
-def digits_in(text: str) -> str:
-    """Return the digits a text names, as figures or words; other words are passed over."""
-    tokens = re.findall(r"[a-z]+|\d", text.lower())
-    return "".join(token if token.isdigit() else _VALUES.get(token, "") for token in tokens)
-
-
-def digit_errors(expected: str, heard: str) -> int:
-    """Return how many digits were left out, put in or changed (Levenshtein distance)."""
-    previous = list(range(len(heard) + 1))
-    for row, wanted in enumerate(expected, 1):
-        current = [row]
-        for column, got in enumerate(heard, 1):
-            substituted = previous[column - 1] + (wanted != got)
-            current.append(min(previous[column] + 1, current[-1] + 1, substituted))
-        previous = current
-    return previous[-1]
 
 
 def _features(audio: Audio) -> Floats:

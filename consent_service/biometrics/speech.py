@@ -22,6 +22,8 @@ _GUARD_FRAMES: Final = 2  # frames beside speech are neither speech nor noise
 _QUIET_PART: Final = 0.1
 _FLOOR_POWER: Final = 1e-10  # -100 dB: below the last bit of 16-bit sound
 _BEST_DB: Final = 60.0
+_HEARING_DB: Final = 60.0  # quieter than this below full scale counts as silence
+_KEPT_FRAMES: Final = 8  # a quarter of a second around speech, so that no digit loses its edges
 
 
 class SpeechDetector:
@@ -74,10 +76,31 @@ def snr_db(audio: Audio, mask: NDArray[np.bool_]) -> float:
     if not mask.any():
         return -20.0
     power = (audio[: len(mask) * FRAME].reshape(-1, FRAME).astype(np.float64) ** 2).mean(axis=1)
-    near_speech = np.convolve(mask, np.ones(2 * _GUARD_FRAMES + 1), mode="same")[: len(mask)] > 0
+    guard = np.ones(2 * _GUARD_FRAMES + 1)
+    near_speech = np.convolve(mask, guard, mode="full")[_GUARD_FRAMES : _GUARD_FRAMES + len(mask)] > 0
     quiet = power[~near_speech]
     if not quiet.size:
         quiet = np.sort(power)[: max(1, round(_QUIET_PART * len(power)))]
     noise = max(float(quiet.mean()), _FLOOR_POWER)
     speech = max(float(power[mask].mean()) - noise, noise / 100)
     return min(10 * float(np.log10(speech / noise)), _BEST_DB)
+
+
+def loudness(audio: Audio, rate: float) -> Audio:
+    """Return `(steps,) float32`: the level of each step in decibels over -60 dB, `rate` steps a second.
+
+    Args:
+        audio: `(samples,) float32, 16 kHz`.
+        rate: Steps per second.
+    """
+    length = round(SAMPLE_RATE / rate)
+    steps = audio[: len(audio) // length * length].reshape(-1, length).astype(np.float64)
+    levels = 10 * np.log10(np.maximum((steps**2).mean(axis=1), _FLOOR_POWER))
+    return np.asarray(np.maximum(levels + _HEARING_DB, 0), np.float32)
+
+
+def around_speech(audio: Audio, mask: NDArray[np.bool_]) -> Audio:
+    """Return speech with a little of what surrounds it, long pauses taken out."""
+    margin = np.ones(2 * _KEPT_FRAMES + 1)
+    kept = np.convolve(mask, margin, mode="full")[_KEPT_FRAMES : _KEPT_FRAMES + len(mask)] > 0
+    return only_speech(audio, kept)

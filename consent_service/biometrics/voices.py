@@ -16,7 +16,7 @@ from consent_service.biometrics import speech
 from consent_service.biometrics.arrays import Audio, Floats, Template
 from consent_service.biometrics.registry import ModelRegistry
 from consent_service.biometrics.runtime import Lazy, OnnxModel
-from consent_service.biometrics.spectral import HOP, mel_power
+from consent_service.biometrics.spectral import mel_power
 
 _WINDOW_FRAMES: Final = 160  # 1.6 s
 _STEP_FRAMES: Final = 80
@@ -60,6 +60,10 @@ class VoiceAnalyzer:
         """Return the voice template `(256,) float32` of unit length; zeros when nobody speaks."""
         return self.sample(audio).template
 
+    def spoken(self, audio: Audio) -> Audio:
+        """Return the speech with a little of what surrounds it, long pauses taken out."""
+        return speech.around_speech(audio, self._detector.mask(audio))
+
     def sample(self, audio: Audio) -> VoiceSample:
         """Return template and quality together, looking for speech once."""
         mask = self._detector.mask(audio)
@@ -92,6 +96,3 @@ def _windows(mel: Floats) -> Floats:
     missing = max(0, starts[-1] + _WINDOW_FRAMES - len(mel))
     padded = np.pad(mel, ((0, missing), (0, 0)))
     return np.stack([padded[start : start + _WINDOW_FRAMES] for start in starts])
-
-
-FRAME_SECONDS: Final = HOP / 16_000

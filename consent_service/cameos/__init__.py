@@ -1,0 +1,1 @@
+"""From a recording to an enrolled likeness: challenge, evidence, decision, sealed templates."""
