@@ -90,6 +90,7 @@ class Declaration:
 
     Attributes:
         requester_id: The person or account, on the relying party's side, who asked for the clip.
+        categories: What the content is about besides its purpose.
         parents: Published clips this one was made from; a withdrawal reaches their remixes.
     """
 
@@ -99,6 +100,7 @@ class Declaration:
     region: str | None
     likenesses: tuple[DeclaredLikeness, ...]
     generator: Generator
+    categories: frozenset[str] = frozenset()
     parents: tuple[ClipId, ...] = ()
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ no I/O, no clock. Serves journey 3: a clip whose marks or consent cannot be show
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -80,7 +80,7 @@ class Sighting:
         likeness_id: Whom it matched; none for an unknown one.
         first_seconds: When it first appears, in seconds.
         samples: In how many sampled frames, or windows of speech, it appears.
-        score: The best comparison score (its scale belongs to the comparison).
+        score: The mean comparison score (its scale belongs to the comparison).
     """
 
     use: Use
@@ -115,7 +115,7 @@ def count_checks(checks: Iterable[LikenessCheck]) -> questions.Consents:
 
 
 def count_scan(scan: Scan, ruling: Ruling | None) -> questions.Scan:
-    """Count the findings for the policy; a voice of nobody enrolled stays evidence and stops nothing."""
+    """Count the findings for the policy."""
     found = Counter((sighting.use, sighting.match) for sighting in scan.sightings)
     return questions.Scan(
         undeclared_faces=found[Use.FACE, Match.UNDECLARED],
@@ -123,6 +123,7 @@ def count_scan(scan: Scan, ruling: Ruling | None) -> questions.Scan:
         uncertain_faces=found[Use.FACE, Match.UNCERTAIN],
         uncertain_voices=found[Use.VOICE, Match.UNCERTAIN],
         unknown_faces=found[Use.FACE, Match.UNKNOWN],
+        unknown_voices=found[Use.VOICE, Match.UNKNOWN],
         reviewed=ruling is Ruling.RELEASE,
     )
 
@@ -166,7 +167,7 @@ class OutputEvidence:
         audio_payload: The 5-byte prefix read back from the sound, or none.
         intact: The manifest's hard binding matches the file; none when it could not be told.
         trusted: The signer stands under our trust policy; none when it could not be told.
-        bound: The manifest carries the intended identifier as its soft binding.
+        bound: The mark read back is the one the manifest names as its soft binding.
     """
 
     intended: bytes
@@ -177,6 +178,10 @@ class OutputEvidence:
     trusted: bool | None
     bound: bool
     grants: tuple[GrantStanding, ...]
+
+    def with_grants(self, grants: tuple[GrantStanding, ...]) -> "OutputEvidence":
+        """Return the same evidence with the grants as they stand by now."""
+        return replace(self, grants=grants)
 
 
 def count_standings(evidence: OutputEvidence, now: datetime) -> questions.Consents:

@@ -14,7 +14,6 @@ from sqlmodel import Field, SQLModel
 from consent_service.db.types import UtcDateTime
 
 _ID: Final = 40
-_SHA256: Final = 64
 
 
 def _instant(*, nullable: bool = False) -> Any:  # noqa: ANN401  SQLModel's Field returns Any
@@ -85,7 +84,6 @@ class ManifestRow(SQLModel, table=True):
     watermark: bytes = Field(sa_column=Column(LargeBinary(8), unique=True, nullable=False))
     prefix: bytes = Field(sa_column=Column(LargeBinary(5), nullable=False))
     key: str = Field(max_length=200)
-    sha256: str = Field(max_length=_SHA256)
     fingerprint: bytes | None = Field(default=None, sa_column=Column(LargeBinary(), nullable=True))
     created_at: datetime = _instant()
 

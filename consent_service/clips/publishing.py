@@ -1,0 +1,332 @@
+"""The steps of publishing, in the order of journey 3. Each may be killed anywhere and run again.
+
+In: the id of a clip that was handed in. Out: the clip's state after the step. What a step makes lies in the
+work folder or the row before the next one begins; the identifier is recorded before anything is marked with
+it; the finished file becomes visible only by the last step's single transaction.
+"""
+
+import re
+import secrets
+from datetime import datetime
+from math import ceil
+from pathlib import Path
+from typing import Final, cast
+
+from sqlmodel import Session
+
+from consent_service.cameos.service import CameoService
+from consent_service.clips import repository
+from consent_service.clips.domain import (
+    RESTING,
+    ClipConsent,
+    ClipState,
+    DeclaredLikeness,
+    PublishedFile,
+    Sound,
+)
+from consent_service.clips.files import ClipFiles, manifest_key, published_key, sha256_of
+from consent_service.clips.finishing import MARKED, SIGNED, Finisher, fingerprint_in, is_yes, payload_read
+from consent_service.clips.gate import (
+    Decision,
+    GrantStanding,
+    LikenessCheck,
+    Outcome,
+    OutputEvidence,
+    Reason,
+    count_checks,
+    count_scan,
+    count_standings,
+    decide_admission,
+    decide_publication,
+)
+from consent_service.clips.ledger import Ledger
+from consent_service.clips.record import Clip
+from consent_service.clips.scanning import LikenessScanner
+from consent_service.clips.tables import ManifestRow
+from consent_service.grants.domain import CheckRequest
+from consent_service.grants.service import GrantService
+from consent_service.grants.terms import Use as GrantUse
+from consent_service.kernel.ids import CaseId, ClipId, GrantId, new_id
+from consent_service.policy.engine import PolicyEngine
+from consent_service.policy.questions import PrepareClip, PublishClip
+from provenance.answer import Answer
+from provenance.manifests import ClaimRequest, Generator, GrantReference
+from provenance.verify import Verdict
+from provenance.watermark.payload import AUDIO_PREFIX_BYTES
+from provenance.watermark.reports import NO_SOUND, SOUND_SILENT
+
+WATERMARK_BYTES: Final = 8
+_TITLE: Final = "Generated clip"  # says nothing about anybody
+_CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,63}")  # anything else is a class name: of no use outside
+
+
+class Publisher:
+    """The steps; `workflows` strings them together."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        files: ClipFiles,
+        grants: GrantService,
+        cameos: CameoService,
+        policy: PolicyEngine,
+        scanner: LikenessScanner,
+        finisher: Finisher,
+    ) -> None:
+        self._ledger = ledger
+        self._files = files
+        self._grants = grants
+        self._cameos = cameos
+        self._policy = policy
+        self._scanner = scanner
+        self._finisher = finisher
+
+    def check_declared(self, clip_id: ClipId) -> ClipState:
+        """Ask the grants about every declared likeness."""
+        clip = self._ledger.step(clip_id, ClipState.CHECKING)
+        if clip.state in RESTING:
+            return clip.state
+        checks = tuple(self._check(clip, likeness) for likeness in clip.declaration.likenesses)
+        return self._ledger.step(clip_id, ClipState.CHECKING, checks=checks).state
+
+    def _check(self, clip: Clip, likeness: DeclaredLikeness) -> LikenessCheck:
+        declaration = clip.declaration
+        answer = self._grants.check(
+            CheckRequest(
+                relying_party_id=clip.relying_party_id,
+                likeness_id=likeness.likeness_id,
+                requester_id=declaration.requester_id,
+                uses=frozenset(GrantUse(use) for use in likeness.uses),
+                purpose=declaration.purpose,
+                categories=declaration.categories,
+                commercial=declaration.commercial,
+                region=declaration.region,
+                seconds=ceil(clip.source.seconds) or None,
+                remix=bool(declaration.parents),
+            )
+        )
+        return LikenessCheck(
+            likeness_id=likeness.likeness_id,
+            decision=str(answer.decision),
+            reasons=answer.reasons,
+            grant_id=answer.grant_id,
+            policy_version=answer.policy_version,
+            valid_until=answer.valid_until,
+        )
+
+    def scan_for_undeclared(self, clip_id: ClipId) -> ClipState:
+        """Look and listen for every enrolled likeness, and for people nobody knows."""
+        clip = self._ledger.read(clip_id)
+        with self._ledger.reading() as session:
+            gallery = self._cameos.gallery(session)
+        scan = self._scanner.scan(self._source(clip), clip.source, clip.declaration, gallery)
+        return self._ledger.step(clip_id, ClipState.CHECKING, scan=scan).state
+
+    def decide(self, clip_id: ClipId) -> ClipState:
+        """Ask the policy whether the clip may be marked: on, refused, or held for a moderator."""
+        clip = self._ledger.read(clip_id)
+        if clip.scan is None:
+            raise ValueError("a clip is scanned before it is decided on")
+        question = PrepareClip(
+            relying_party_id=clip.relying_party_id,
+            clip_id=clip_id,
+            consents=count_checks(clip.checks),
+            scan=count_scan(clip.scan, clip.ruling),
+        )
+        decision = decide_admission(clip.checks, self._policy.decide(question.request()))
+        match decision.outcome:
+            case Outcome.PROCEED:
+                return clip.state
+            case Outcome.REVIEW:
+                case_id = CaseId(new_id("cas"))
+                held = ClipState.NEEDS_REVIEW
+                return self._ledger.end(clip_id, held, decision.reasons, case_id=case_id).state
+            case Outcome.REFUSE:
+                return self._ledger.end(clip_id, ClipState.REFUSED, decision.reasons).state
+
+    def record_intent(self, clip_id: ClipId) -> ClipState:
+        """Record the identifier before anything carries it; run again, it stays the same."""
+        fresh = secrets.token_bytes(WATERMARK_BYTES)
+        return self._ledger.step_with(
+            clip_id, ClipState.MARKING, lambda clip: {"watermark": clip.watermark or fresh}
+        ).state
+
+    def mark(self, clip_id: ClipId) -> ClipState:
+        """Mark picture and sound with the one identifier."""
+        clip = self._ledger.read(clip_id)
+        report = self._finisher.mark(self._source(clip), self._files.work(clip_id), _intended(clip))
+        return self._ledger.step(clip_id, ClipState.MARKING, marks=report.to_json()).state
+
+    def sign(self, clip_id: ClipId) -> ClipState:
+        """Sign the marked file; the manifest names the identifier and the grants, opaquely."""
+        clip = self._ledger.step(clip_id, ClipState.SIGNING)
+        manifest = self._finisher.sign(self._marked(clip), self._claim(clip))
+        return self._ledger.step(clip_id, ClipState.SIGNING, manifest_id=manifest.manifest_id).state
+
+    def verify_output(self, clip_id: ClipId) -> ClipState:
+        """Read the finished file back as a stranger would."""
+        clip = self._ledger.step(clip_id, ClipState.VERIFYING)
+        verdict = self._finisher.verify(self._signed(clip))
+        evidence = _evidence(clip, verdict, self._standings(clip))
+        return self._ledger.step(clip_id, ClipState.VERIFYING, output=evidence).state
+
+    def publish(self, clip_id: ClipId) -> ClipState:
+        """Recheck the grants and commit the verdict, the log entry, the notice and the file, or refuse."""
+        clip = self._ledger.read(clip_id)
+        decision = self._judge(clip, self._ledger.clock.now())
+        if decision.outcome is not Outcome.PROCEED:
+            return self._ledger.end(clip_id, ClipState.REFUSED, decision.reasons).state
+        stored = self._store(clip)
+        with self._ledger.transaction() as session:
+            return self._commit(session, clip_id, *stored).state
+
+    def clean_up(self, clip_id: ClipId) -> ClipState:
+        """Remove what a clip at rest no longer needs; a clip under review keeps its source."""
+        clip = self._ledger.read(clip_id)
+        self._files.discard_work(clip_id)
+        if clip.state is not ClipState.NEEDS_REVIEW:
+            self._files.delete(clip.source.key)
+        kept = {clip.published.key} if clip.published else set[str]()
+        for key in set(self._files.keys(f"published/{clip_id}")) - kept:
+            self._files.delete(key)
+        return clip.state
+
+    def fail(self, clip_id: ClipId, reason: str) -> ClipState:
+        """End a clip that could not be carried through."""
+        known = reason if _CODE.fullmatch(reason) else Reason.INTERNAL_ERROR
+        return self._ledger.end(clip_id, ClipState.FAILED, (known,)).state
+
+    def _judge(self, clip: Clip, now: datetime) -> Decision:
+        """Decide on the read-back evidence with the grants as they stand at `now`."""
+        if clip.output is None or clip.scan is None:
+            raise ValueError("a clip is read back before it is published")
+        evidence = clip.output.with_grants(self._standings(clip))
+        heard = evidence.audio_payload is not None
+        question = PublishClip(
+            relying_party_id=clip.relying_party_id,
+            clip_id=clip.clip_id,
+            consents=count_standings(evidence, now),
+            scan=count_scan(clip.scan, clip.ruling),
+            video_mark_readable=evidence.video_payload == evidence.intended,
+            has_sound=evidence.sound is Sound.AUDIBLE,
+            audio_mark_readable=heard,
+            signature_readable=evidence.intact is True and evidence.bound,
+            signature_trusted=evidence.trusted is True,
+        )
+        return decide_publication(evidence, self._policy.decide(question.request()), now)
+
+    def _standings(self, clip: Clip) -> tuple[GrantStanding, ...]:
+        with self._ledger.reading() as session:
+            standings = self._grants.standing(session, clip.grant_ids)
+        until = {check.grant_id: check.valid_until for check in clip.checks}
+        return tuple(
+            GrantStanding(grant_id, str(standings.get(grant_id, "unknown")), until[grant_id])
+            for grant_id in clip.grant_ids
+        )
+
+    def _store(self, clip: Clip) -> tuple[PublishedFile, ManifestRow]:
+        """Put the finished file and its detached manifest into the store, under names nobody knows yet."""
+        signed = self._signed(clip) / SIGNED
+        sha256 = sha256_of(signed)
+        key = published_key(clip.clip_id, sha256)
+        self._files.put(key, signed, "published file")
+        manifest = self._finisher.sign(signed.parent, self._claim(clip))
+        detached = manifest_key(clip.clip_id, sha256)
+        self._files.put(detached, manifest.manifest, "manifest")
+        intended = _intended(clip)
+        row = ManifestRow(
+            manifest_id=str(manifest.manifest_id),
+            clip_id=clip.clip_id,
+            watermark=intended,
+            prefix=intended[:AUDIO_PREFIX_BYTES],
+            key=detached,
+            fingerprint=fingerprint_in(manifest),
+            created_at=self._ledger.clock.now(),
+        )
+        return PublishedFile(key, sha256, signed.stat().st_size), row
+
+    def _commit(self, session: Session, clip_id: ClipId, file: PublishedFile, manifest: ManifestRow) -> Clip:
+        """Decide once more inside the transaction: a revocation is committed either before it, or after."""
+        clip = repository.get(session, clip_id)
+        if clip.state in RESTING:
+            return clip
+        now = self._ledger.clock.now()
+        decision = self._judge(clip, now)
+        if decision.outcome is not Outcome.PROCEED:
+            return self._ledger.end_in(session, clip, ClipState.REFUSED, decision.reasons)
+        repository.add_manifest(session, manifest)
+        return self._ledger.end_in(
+            session,
+            clip,
+            ClipState.PUBLISHED,
+            (),
+            published=file,
+            published_at=now,
+            manifest_id=manifest.manifest_id,
+            consent=ClipConsent.STANDING,
+        )
+
+    def _claim(self, clip: Clip) -> ClaimRequest:
+        generator = clip.declaration.generator
+        return ClaimRequest(
+            title=_TITLE,
+            created_at=clip.created_at,
+            generator=Generator(generator.name, generator.version),
+            watermark_payload=_intended(clip),
+            grants=tuple(self._reference(grant_id) for grant_id in clip.grant_ids),
+            parents=self._parents(clip),
+        )
+
+    def _reference(self, grant_id: GrantId) -> GrantReference:
+        found = self._grants.reference(grant_id)
+        return GrantReference(found.grant_id, found.receipt_sha256, found.status_url)
+
+    def _parents(self, clip: Clip) -> tuple[Path, ...]:
+        """Fetch the published files this clip was made from; the manifest embeds their history."""
+        folder = self._files.work(clip.clip_id)
+        with self._ledger.reading() as session:
+            parents = repository.published_among(session, clip.declaration.parents)
+        files = (cast("PublishedFile", parent.published) for parent in parents)
+        return tuple(self._files.fetch(file.key, folder / f"{file.sha256}.mp4") for file in files)
+
+    def _source(self, clip: Clip) -> Path:
+        return self._files.fetch(clip.source.key, self._files.work(clip.clip_id) / "source")
+
+    def _marked(self, clip: Clip) -> Path:
+        """Return the folder with the marked file, marking again if another machine had made it."""
+        folder = self._files.work(clip.clip_id)
+        if not (folder / MARKED).exists() and not (folder / SIGNED).exists():
+            self._finisher.mark(self._source(clip), folder, _intended(clip))
+        return folder
+
+    def _signed(self, clip: Clip) -> Path:
+        """Return the folder with the signed file, finishing again if another machine had made it."""
+        folder = self._files.work(clip.clip_id)
+        if not (folder / SIGNED).exists():
+            self._finisher.sign(self._marked(clip), self._claim(clip))
+        return folder
+
+
+def _intended(clip: Clip) -> bytes:
+    if clip.watermark is None:
+        raise ValueError("the identifier is recorded before anything is marked with it")
+    return clip.watermark
+
+
+def _evidence(clip: Clip, verdict: Verdict, standings: tuple[GrantStanding, ...]) -> OutputEvidence:
+    return OutputEvidence(
+        intended=_intended(clip),
+        sound=_sound(clip),
+        video_payload=payload_read(verdict, "video"),
+        audio_payload=payload_read(verdict, "audio"),
+        intact=is_yes(verdict.intact),
+        trusted=is_yes(verdict.trusted),
+        bound=verdict.marked is Answer.YES,
+        grants=standings,
+    )
+
+
+def _sound(clip: Clip) -> Sound:
+    """Tell from the marking report whether there is sound to hear; sound too short to mark is still heard."""
+    reason = (clip.marks or {}).get("audio_reason")
+    return {NO_SOUND: Sound.ABSENT, SOUND_SILENT: Sound.SILENT}.get(str(reason), Sound.AUDIBLE)
