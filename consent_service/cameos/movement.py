@@ -25,6 +25,9 @@ _SAME_MOVEMENT: Final = 0.95
 _MOST_SHIFT: Final = 5  # steps of a tenth of a second: cut ends and encoder delay
 _LEAST_OVERLAP: Final = 20
 
+Signature = NDArray[np.float16]
+"""`(steps, 3) float16`: yaw, mouth and loudness, ten times a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -77,9 +80,7 @@ def _centred(yaws: Sequence[float]) -> NDArray[np.float64]:
     return np.median(windows, axis=1) - np.median(values)
 
 
-def signature(
-    moments: Sequence[Moment], loudness: NDArray[np.float32], seconds: float
-) -> NDArray[np.float16]:
+def signature(moments: Sequence[Moment], loudness: NDArray[np.float32], seconds: float) -> Signature:
     """Return `(steps, 3) float16`: yaw, mouth and loudness, ten times a second.
 
     Args:
@@ -98,7 +99,7 @@ def signature(
     return np.stack([yaw, mouth, sound], axis=1).astype(np.float16)
 
 
-def same_recording(a: NDArray[np.float16], b: NDArray[np.float16]) -> bool:
+def same_recording(a: Signature, b: Signature) -> bool:
     """Tell whether two signatures are of one recording, whatever was done to its encoding.
 
     Either the sound follows the same course, or head and mouth together do: an old picture under a new
@@ -108,7 +109,7 @@ def same_recording(a: NDArray[np.float16], b: NDArray[np.float16]) -> bool:
     return sound >= _SAME_SOUND or min(yaw, mouth) >= _SAME_MOVEMENT
 
 
-def _agreement(a: NDArray[np.float16], b: NDArray[np.float16]) -> float:
+def _agreement(a: Signature, b: Signature) -> float:
     """Return the best correlation of two courses over small shifts, -1 to 1."""
     best = -1.0
     for shift in range(-_MOST_SHIFT, _MOST_SHIFT + 1):
