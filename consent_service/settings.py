@@ -34,6 +34,9 @@ class Settings(BaseSettings):
         default=Path(__file__).resolve().parent.parent / "policies",
         description="Cedar policies, schema and cases.",
     )
+    signer_socket: Path | None = Field(
+        default=None, description="Unix socket of a signing process; none means the key in keys_dir/pki."
+    )
     timestamp_url: str | None = Field(
         default=None, description="RFC 3161 authority; none means the development one."
     )

@@ -4,10 +4,9 @@ Revision: ${up_revision}. Follows: ${down_revision | comma,n}.
 """
 
 import sqlalchemy as sa
-import sqlmodel
 from alembic import op
 
-import consent_service.db.types
+from consent_service.db.types import UtcDateTime
 ${imports if imports else ""}
 
 revision = ${repr(up_revision)}

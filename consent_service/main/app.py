@@ -1,0 +1,77 @@
+"""Builds the application: routes of every slice, one error map, one edge.
+
+In: settings. Out: a FastAPI application that owns its container from start-up to shutdown, so that several
+can be made one after the other in one process.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+from consent_service import problems
+from consent_service.accounts.api import router as accounts_router
+from consent_service.audit.api import router as audit_router
+from consent_service.container import Container, build
+from consent_service.db.migrate import upgrade
+from consent_service.grants.api import router as grants_router
+from consent_service.main import health
+from consent_service.main.openapi import describe
+from consent_service.settings import Settings
+from consent_service.web import metrics, pages, uploads
+from consent_service.web.middleware import Edge
+
+ROUTERS = (
+    pages.router,
+    accounts_router,
+    grants_router,
+    audit_router,
+    health.router,
+    metrics.router,
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return an application; its container is built when it starts and closed when it stops."""
+    chosen = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Building and closing wait for disks and threads, so they happen beside the event loop.
+        container = await run_in_threadpool(build, chosen)
+        try:
+            app.state.container = container
+            await run_in_threadpool(start, container)
+            yield
+        finally:
+            await run_in_threadpool(container.close)
+
+    app = FastAPI(
+        title="Likeness consent and provenance",
+        version=version("consent-provenance"),
+        lifespan=lifespan,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.metrics = metrics.Metrics()
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    for router in ROUTERS:
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(
+        Edge,
+        metrics=app.state.metrics,
+        max_upload_bytes=chosen.max_upload_bytes,
+        https=chosen.public_url.startswith("https://"),
+    )
+    return app
+
+
+def start(container: Container) -> None:
+    """Bring the schema up to date, clear what a crash left, and run jobs if this process is to."""
+    upgrade(container.engine)
+    uploads.sweep(container.settings)
+    if container.settings.embedded_worker:
+        container.runtime.launch()
