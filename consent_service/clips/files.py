@@ -18,7 +18,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore
 
 from consent_service.kernel.errors import NotFoundError, StorageFullError
-from consent_service.kernel.ids import ClipId
+from consent_service.kernel.ids import ClipId, is_id
 
 if TYPE_CHECKING:
     from obstore import GetOptions  # the name exists for type checkers only
@@ -74,7 +74,8 @@ class ClipFiles:
         """Return the clips that have a work folder."""
         if not self._work_root.is_dir():
             return ()
-        return tuple(ClipId(folder.name) for folder in self._work_root.iterdir())
+        names = (folder.name for folder in self._work_root.iterdir())
+        return tuple(ClipId(name) for name in names if is_id(name, "clp"))
 
     def put(self, key: str, content: Path | bytes, what: str) -> None:
         """Store an object unless one of that key is there already; the key tells the content apart.

@@ -7,6 +7,7 @@ than the sampling interval can be missed; the scan says how many frames it looke
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from consent_service.biometrics.comparison import ComparisonScore, Outcome, comp
 from consent_service.biometrics.detection import DetectedFace
 from consent_service.biometrics.faces import FaceAnalyzer
 from consent_service.biometrics.geometry import yaw_degrees
-from consent_service.biometrics.voices import VoiceAnalyzer
+from consent_service.biometrics.voices import VoiceAnalyzer, VoiceSample
 from consent_service.cameos.domain import Gallery
 from consent_service.clips.domain import Declaration, SourceFile, Use
 from consent_service.clips.gate import Match, Scan, Sighting
@@ -115,10 +116,14 @@ class LikenessScanner:
         windows = [(start, self._voices.sample(part)) for start, part in _windows(audio)]
         judged = [(start, each) for start, each in windows if each.speech_seconds >= _LEAST_SPEECH]
         glimpses = [
-            _compared(start, each.template, people, compare_voices)
-            for start, each in judged or [(0.0, whole)]
+            _compared(start, each.template, people, _voice(each)) for start, each in judged or [(0.0, whole)]
         ]
         return whole.speech_seconds, glimpses
+
+
+def _voice(sample: VoiceSample) -> Compare:
+    """Return the comparison fit for speech of this length and clarity."""
+    return partial(compare_voices, speech_seconds=sample.speech_seconds, snr_db=sample.snr_db)
 
 
 def _windows(audio: Audio) -> Iterator[tuple[float, Audio]]:

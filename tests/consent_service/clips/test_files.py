@@ -12,9 +12,9 @@ from obstore.store import LocalStore
 
 from consent_service.clips.files import ClipFiles, published_key, room_for, sha256_of, source_key
 from consent_service.kernel.errors import NotFoundError, StorageFullError
-from consent_service.kernel.ids import ClipId
+from consent_service.kernel.ids import ClipId, new_id
 
-CLIP = ClipId("clp_x")
+CLIP = ClipId(new_id("clp"))
 
 
 @pytest.fixture
@@ -102,5 +102,5 @@ def test_other_failures_keep_their_name() -> None:
 def test_names_tell_clip_and_content(tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_bytes(b"")
-    assert published_key(CLIP, sha256_of(file)).startswith("published/clp_x/e3b0c442")
-    assert source_key(CLIP) == "sources/clp_x"
+    assert published_key(CLIP, sha256_of(file)).startswith(f"published/{CLIP}/e3b0c442")
+    assert source_key(CLIP) == f"sources/{CLIP}"
