@@ -104,6 +104,9 @@ class RecordingAnalyzer:
             face = next(iter(self._faces.detect(frame.bgr)), None)
             mesh = self._faces.mesh(frame.bgr, face) if face else None
             if face is None or mesh is None or not mesh.found:
+                if frame.seconds >= next_look:
+                    next_look = frame.seconds + interval
+                    watched.distant += [min(far.box[2:]) for far in self._far(frame.bgr)]
                 continue
             watched.add(frame.seconds, frame.bgr, face, mesh)
             if frame.seconds >= next_look and abs(yaw_degrees(mesh)) <= _FRONTAL_DEGREES:
@@ -111,6 +114,11 @@ class RecordingAnalyzer:
                 watched.templates.append(self._faces.template(frame.bgr, mesh))
                 watched.several.append(self._accompanied(frame.bgr, face))
         return watched
+
+    def _far(self, bgr: Image) -> list[DetectedFace]:
+        """Return faces too small for the near detector; they explain why there is no other evidence."""
+        found = self._faces.detect(bgr, thorough=True)
+        return [face for face in found if self._faces.mesh(bgr, face).found][:1]
 
     def _accompanied(self, bgr: Image, main: DetectedFace) -> bool:
         """Tell whether a second face of comparable size is in the frame."""
@@ -127,6 +135,7 @@ class _Watched:
     longest_side: int = 0
     moments: list[movement.Moment] = field(default_factory=list)
     sides: list[float] = field(default_factory=list)
+    distant: list[float] = field(default_factory=list)
     lights: list[float] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
     several: list[bool] = field(default_factory=list)
@@ -146,7 +155,8 @@ class _Watched:
     def evidence(self, enlarged: float, audio: Audio | None) -> FaceEvidence:
         """Sum up; `enlarged` leads from the pixels looked at to the recording's own."""
         if not self.moments:
-            return FaceEvidence(frames=self.frames)
+            side = float(np.median(self.distant)) if self.distant else 0.0
+            return FaceEvidence(frames=self.frames, side_px=side * enlarged)
         yaws = [moment.yaw for moment in self.moments]
         return FaceEvidence(
             frames=self.frames,
@@ -161,9 +171,9 @@ class _Watched:
             lip_sync=_lip_sync(self.moments, audio) if audio is not None else None,
         )
 
-    def _parallax(self, yaws: list[float]) -> float | None:
-        ends = movement.extremes(yaws)
-        return parallax_residual(self.meshes[ends[0]], self.meshes[ends[1]]) if ends else None
+    def _parallax(self, yaws: list[float]) -> float:
+        right, left = movement.extremes(yaws)
+        return parallax_residual(self.meshes[right], self.meshes[left])
 
 
 def _constancy(templates: list[Template]) -> Outcome:

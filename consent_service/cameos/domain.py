@@ -96,12 +96,13 @@ class FaceEvidence:
         frames: Frames looked at.
         with_face: Share of them with a face, 0 to 1.
         with_several: Share of them with a second face of comparable size, 0 to 1.
-        side_px: Median side of the face in pixels of the recording.
+        side_px: Median side of the face in pixels of the recording; of distant faces when there is no near
+            one.
         brightness: Median luma of the face, 0 to 1.
         looks: Frontal frames in which the face was described by a template.
         constancy: Whether it is one face throughout, between any two of these looks.
         turns: Turns seen, in order.
-        parallax: Residual of the best plane through both extremes, in eye distances; None without two turns.
+        parallax: Residual of the best plane through both extremes, in eye distances; None without a face.
         lip_sync: Correlation of mouth and sound, -1 to 1; None without speech.
     """
 
@@ -251,12 +252,12 @@ def _voice_reasons(challenge: Challenge, voice: VoiceEvidence, required: Require
 
 
 def _face_reasons(face: FaceEvidence, required: Requirements) -> Iterator[Reason]:
-    if face.with_face < required.with_face or face.looks < required.looks:
+    if 0 < face.side_px < required.side_px:
+        yield Reason.FACE_TOO_SMALL
+    elif face.with_face < required.with_face or face.looks < required.looks:
         yield Reason.NO_FACE
     if face.with_several > required.with_several:
         yield Reason.SEVERAL_FACES
-    if face.with_face and face.side_px < required.side_px:
-        yield Reason.FACE_TOO_SMALL
     if face.with_face and face.brightness < required.brightness:
         yield Reason.FACE_TOO_DARK
     if face.constancy is Outcome.NON_MATCH:

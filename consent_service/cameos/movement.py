@@ -62,11 +62,9 @@ def turns(yaws: Sequence[float]) -> tuple[Turn, ...]:
     return tuple(seen)
 
 
-def extremes(yaws: Sequence[float]) -> tuple[int, int] | None:
-    """Return the frames turned furthest right and left; None unless both were turns."""
+def extremes(yaws: Sequence[float]) -> tuple[int, int]:
+    """Return the frames turned furthest right and left, however little that is."""
     centred = _centred(yaws)
-    if not len(centred) or centred.min() > -ENTER_DEGREES or centred.max() < ENTER_DEGREES:
-        return None
     return int(centred.argmin()), int(centred.argmax())
 
 

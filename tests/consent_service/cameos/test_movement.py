@@ -53,13 +53,12 @@ def test_a_single_wrong_mesh_is_no_turn() -> None:
     assert movement.turns(yaws) == ()
 
 
-def test_extremes_need_both_sides() -> None:
-    assert movement.extremes(head(20)) is None
-    assert movement.extremes([]) is None
-    ends = movement.extremes(head(20, -20))
-    assert ends is not None
-    right, left = ends
-    assert right > left
+def test_extremes_are_where_the_head_is_turned_furthest() -> None:
+    yaws = head(20, -20)
+    right, left = movement.extremes(yaws)
+    assert left < right
+    assert yaws[left] > 15
+    assert yaws[right] < -15
 
 
 @given(st.lists(st.sampled_from([LEFT, RIGHT]), max_size=5))
