@@ -54,7 +54,7 @@ def serve(
     """Serve the API; runs the jobs too unless CONSENT_EMBEDDED_WORKER is false."""
     import uvicorn
 
-    from consent_service.container import initialise
+    from consent_service.container import build, initialise
     from consent_service.main import create_app
     from consent_service.web import logs
 
@@ -62,7 +62,12 @@ def serve(
     logs.configure()
     initialise(settings)
     uvicorn.run(
-        create_app(settings), host=host, port=port, log_config=None, access_log=False, server_header=False
+        create_app(settings, build(settings)),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
     )
 
 

@@ -14,6 +14,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consent_service.kernel import errors
 from consent_service.web.problems_schema import MEDIA_TYPE, FieldProblem, Problem
@@ -68,7 +69,30 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(OSError, _on_os)
-    app.add_exception_handler(Exception, _on_unexpected)
+
+
+class LastResort:
+    """Answers what no handler knew, inside the edge, so that the answer has its id and headers too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve; an unexpected error becomes a problem document, or cuts an answer that has begun."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if scope["type"] != "http" or started:
+                raise
+            answer = await _on_unexpected(Request(scope), error)
+            await answer(scope, receive, send)
 
 
 def status_of(error: Exception) -> int:

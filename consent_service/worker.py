@@ -19,7 +19,7 @@ def run(settings: Settings) -> None:
     container = build(settings)
     try:
         upgrade(container.engine)
-        container.runtime.launch()
+        container.run_jobs()
         stop.wait()
     finally:
         container.close()

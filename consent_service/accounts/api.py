@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 
 from consent_service.accounts.domain import Principal, Role
-from consent_service.accounts.schemas import CreatedPerson, Me, NewKey
+from consent_service.accounts.schemas import CreatedPerson, KeyList, KeyOut, Me, NewKey
 from consent_service.accounts.service import AccountService
 from consent_service.db.session import reading, transaction
 from consent_service.kernel.errors import ForbiddenError, UnauthenticatedError
@@ -97,8 +97,26 @@ def me(caller: Anyone) -> Me:
     return Me(id=caller.id, role=caller.role)
 
 
-@router.post("/me/keys", status_code=201, summary="Replace every API key of the caller")
-def rotate(services: Services, caller: Anyone) -> NewKey:
-    """End every key of the caller, this one included, and return a fresh one."""
+@router.get("/me/keys", summary="The caller's API keys")
+def keys(services: Services, caller: Anyone) -> KeyList:
+    """Return the caller's live keys by id; their secrets are known to nobody but their holders."""
+    with reading(services.engine) as session:
+        return KeyList(keys=[KeyOut.of(key) for key in services.accounts.keys(session, caller.id)])
+
+
+@router.post("/me/keys", status_code=201, response_model=NewKey, summary="Make one more API key")
+def make_key(request: Request, services: Services, caller: Anyone) -> Response:
+    """Return a fresh key. To rotate: make one, put it to use, then end the old one."""
+
+    def make() -> NewKey:
+        with transaction(services.engine) as session:
+            return NewKey(api_key=services.accounts.issue_key(session, caller.id))
+
+    return services.idempotency.once(request, caller.id, {}, make, 201)
+
+
+@router.delete("/me/keys/{key_id}", status_code=204, summary="End an API key")
+def end_key(key_id: str, services: Services, caller: Anyone) -> None:
+    """End one of the caller's keys; the very next request with it is refused."""
     with transaction(services.engine) as session:
-        return NewKey(api_key=services.accounts.rotate_keys(session, caller.id))
+        services.accounts.end_key(session, caller.id, key_id)

@@ -34,6 +34,16 @@ def revoke_keys(session: Session, principal_id: str, now: datetime) -> None:
     session.execute(update(ApiKeyRow).where(*live).values(revoked_at=now))
 
 
+def live_keys(session: Session, principal_id: str) -> Sequence[ApiKeyRow]:
+    """Return the live keys of a principal, oldest first."""
+    statement = (
+        select(ApiKeyRow)
+        .where(ApiKeyRow.principal_id == principal_id, col(ApiKeyRow.revoked_at).is_(None))
+        .order_by(col(ApiKeyRow.created_at), col(ApiKeyRow.id))
+    )
+    return session.exec(statement).all()
+
+
 def live_endpoints(session: Session, relying_party_id: str | None) -> Sequence[WebhookEndpointRow]:
     """Return the endpoints to notify: one relying party's, or everyone's."""
     statement = select(WebhookEndpointRow).where(col(WebhookEndpointRow.gone_at).is_(None))

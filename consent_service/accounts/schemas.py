@@ -1,8 +1,11 @@
 """Wire shapes of accounts."""
 
+from datetime import datetime
+
 from pydantic import BaseModel, Field
 
 from consent_service.accounts.domain import Role
+from consent_service.accounts.tables import ApiKeyRow
 
 
 class CreatedPerson(BaseModel):
@@ -19,7 +22,26 @@ class Me(BaseModel):
     role: Role
 
 
+class KeyOut(BaseModel):
+    """One API key, without its secret."""
+
+    key_id: str
+    created_at: datetime
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+    @classmethod
+    def of(cls, row: ApiKeyRow) -> "KeyOut":
+        """Show a key."""
+        return cls(key_id=row.id, created_at=row.created_at, last_used_at=row.last_used_at)
+
+
+class KeyList(BaseModel):
+    """The caller's live keys, oldest first."""
+
+    keys: list[KeyOut]
+
+
 class NewKey(BaseModel):
-    """A fresh API key; every earlier one has ended."""
+    """A fresh API key."""
 
     api_key: str = Field(description="Bearer token; shown once.")

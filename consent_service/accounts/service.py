@@ -4,6 +4,7 @@ In: a session and names. Out: ids and, once only, secrets in clear. Nothing here
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -88,10 +89,21 @@ class AccountService:
         session.flush()
         return key.text()
 
-    def rotate_keys(self, session: Session, principal_id: str) -> str:
-        """End every key of a principal and return a new one."""
-        repository.revoke_keys(session, principal_id, self._clock.now())
-        return self.issue_key(session, principal_id)
+    def keys(self, session: Session, principal_id: str) -> Sequence[ApiKeyRow]:
+        """Return the live keys of a principal, oldest first."""
+        return repository.live_keys(session, principal_id)
+
+    def end_key(self, session: Session, principal_id: str, key_id: str) -> None:
+        """End one key of a principal. Idempotent.
+
+        Raises:
+            NotFoundError: They have no such key.
+        """
+        row = session.get(ApiKeyRow, key_id)
+        if row is None or row.principal_id != principal_id:
+            raise NotFoundError("api_key_unknown", "you have no such api key")
+        row.revoked_at = row.revoked_at or self._clock.now()
+        session.add(row)
 
     def disable(self, session: Session, principal_id: str) -> None:
         """Shut a principal out from the commit on.

@@ -14,39 +14,53 @@ from fastapi.concurrency import run_in_threadpool
 from consent_service import problems
 from consent_service.accounts.api import router as accounts_router
 from consent_service.audit.api import router as audit_router
+from consent_service.cameos.api import router as cameos_router
+from consent_service.clips.api import router as clips_router
 from consent_service.container import Container, build
-from consent_service.db.migrate import upgrade
 from consent_service.grants.api import router as grants_router
 from consent_service.main import health
 from consent_service.main.openapi import describe
+from consent_service.reviews.api import router as reviews_router
 from consent_service.settings import Settings
-from consent_service.web import metrics, pages, uploads
+from consent_service.verification.api import router as verification_router
+from consent_service.web import metrics, pages
 from consent_service.web.middleware import Edge
 
 ROUTERS = (
     pages.router,
     accounts_router,
+    cameos_router,
     grants_router,
+    clips_router,
+    verification_router,
+    reviews_router,
     audit_router,
     health.router,
     metrics.router,
 )
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return an application; its container is built when it starts and closed when it stops."""
+def create_app(settings: Settings | None = None, container: Container | None = None) -> FastAPI:
+    """Return an application that closes its container when it stops.
+
+    Args:
+        settings: Operator settings; from the environment when absent.
+        container: Built already, so that an error shows before serving; else it is built at start-up.
+    """
     chosen = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Building and closing wait for disks and threads, so they happen beside the event loop.
-        container = await run_in_threadpool(build, chosen)
+        ready = container
+        if ready is None:
+            ready = await run_in_threadpool(build, chosen)
         try:
-            app.state.container = container
-            await run_in_threadpool(start, container)
+            app.state.container = ready
+            await run_in_threadpool(ready.start)
             yield
         finally:
-            await run_in_threadpool(container.close)
+            await run_in_threadpool(ready.close)
 
     app = FastAPI(
         title="Likeness consent and provenance",
@@ -60,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     problems.install(app)
+    app.add_middleware(problems.LastResort)
     app.add_middleware(
         Edge,
         metrics=app.state.metrics,
@@ -67,11 +82,3 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         https=chosen.public_url.startswith("https://"),
     )
     return app
-
-
-def start(container: Container) -> None:
-    """Bring the schema up to date, clear what a crash left, and run jobs if this process is to."""
-    upgrade(container.engine)
-    uploads.sweep(container.settings)
-    if container.settings.embedded_worker:
-        container.runtime.launch()

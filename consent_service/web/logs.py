@@ -29,6 +29,7 @@ def configure(stream: TextIO | None = None) -> None:
             structlog.processors.ExceptionRenderer(
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
             ),
+            unspoken,
             structlog.processors.JSONRenderer(),
         ],
         foreign_pre_chain=shared,
@@ -46,6 +47,14 @@ def configure(stream: TextIO | None = None) -> None:
     root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def unspoken(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop the messages of exceptions: nobody can say what they quote. Type and place remain."""
+    for link in event.get("exception") or ():
+        if isinstance(link, dict):
+            link.pop("exc_value", None)
+    return event
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
