@@ -20,7 +20,7 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	@touch $@
 
 models: $(VENV)/.installed ## pull the models and check their SHA-256
-	@$(BIN)/consent-service models pull
+	@$(BIN)/consent-service models pull --group service --group studio
 
 setup: models ## virtual environment, locked dependencies, models
 
