@@ -61,15 +61,14 @@ class OutputFile(io.FileIO):
         while data:
             data = data[super().write(data) :]
 
-    def settle(self) -> None:
-        """Bring everything to the disk.
+    def check(self) -> None:
+        """Raise the first failure met while writing, if any.
 
         Raises:
-            Exception: The first failure met while writing, even if FFmpeg forgot it.
+            Exception: That failure.
         """
         if self.failure is not None:
             raise self.failure
-        os.fsync(self.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
@@ -98,8 +97,11 @@ def replacing(destination: Path, *, max_bytes: int) -> Iterator[OutputFile]:
     partial = destination.with_name(f".{_token}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     try:
         with translated(), OutputFile(partial, max_bytes) as file:
-            yield file
-            file.settle()
+            try:
+                yield file
+            finally:  # FFmpeg may have raised something vaguer than what the file knows
+                file.check()
+            os.fsync(file.fileno())
         partial.replace(destination)
         _sync_folder(destination.parent)
     except BaseException:

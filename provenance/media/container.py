@@ -122,15 +122,22 @@ def check_headers(container: InputContainer, limits: MediaLimits) -> None:
     """Refuse what the headers already show to be too much.
 
     Raises:
-        MediaLimitError: If streams, size, duration or frame count pass the limits.
+        MediaLimitError: If size, duration or frame count pass the limits.
+        MalformedMediaError: If the moving picture has no size.
+        UnsupportedMediaError: If FFmpeg does not know its codec.
+        EmptyMediaError: If there is neither picture nor sound.
     """
-    if len(container.streams) > limits.max_streams:
-        raise MediaLimitError(f"the container holds more than {limits.max_streams} streams")
     limits.check_duration(duration_of(container))
     video = find_video(container)
     if video is not None:
+        if video.codec_context is None:
+            raise UnsupportedMediaError("the codec of the moving picture is unknown")
+        if not video.width or not video.height:
+            raise MalformedMediaError("the moving picture has no size")
         limits.check_picture(video.width, video.height)
         limits.check_frames(video.frames)
+    elif find_audio(container) is None:
+        raise EmptyMediaError("the container holds neither picture nor sound")
 
 
 @contextmanager
@@ -149,10 +156,10 @@ def open_container(path: Path, limits: MediaLimits) -> Iterator[InputContainer]:
     """
     size = check_file(path, limits)
     with translated(), _open(path) as container:
-        check_headers(container, limits)
+        if len(container.streams) > limits.max_streams:
+            raise MediaLimitError(f"the container holds more than {limits.max_streams} streams")
         check_complete(container, path, size)
-        if find_video(container) is None and find_audio(container) is None:
-            raise EmptyMediaError("the container holds neither picture nor sound")
+        check_headers(container, limits)
         yield container
 
 

@@ -27,6 +27,8 @@ from provenance.media.limits import MediaLimits
 MAX_SAMPLE_RATE = 192_000
 _DEFAULT_RATE = Fraction(30)
 _GAP_SECONDS = 0.1
+# Mixing channels down averages them, so that full scale stays 1.
+_MIXING = {"rematrix_maxval": "1.0"}
 # Forgives timestamps that were rounded down by up to a hundredth of a slot.
 _ROUNDING = 0.01
 
@@ -154,7 +156,8 @@ def iterate_audio(
     stream = need_audio(container)
     rate = sample_rate or checked_rate(stream.sample_rate)
     channels = 1 if mono or stream.channels == 1 else 2
-    resampler = AudioResampler("fltp", "mono" if channels == 1 else "stereo", rate)
+    layout = "mono" if channels == 1 else "stereo"
+    resampler = AudioResampler("fltp", layout, rate, options=_MIXING)
     start = Fraction(container.start_time, 1_000_000) if container.start_time else Fraction(0)
     written = 0
     with translated():
