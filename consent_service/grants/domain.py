@@ -101,12 +101,10 @@ def check_at_issue(terms: GrantTerms, now: datetime) -> None:
     """Refuse terms that cannot be agreed to at `now`.
 
     Raises:
-        InvalidInputError: Codes `grant_backdated`, `grant_ended_already`, `duration_too_long`.
+        InvalidInputError: Codes `grant_backdated`, `duration_too_long`.
     """
     if terms.not_before < now.replace(microsecond=0):
         raise InvalidInputError("grant_backdated", "a grant cannot begin before it is given")
-    if terms.not_after <= now:
-        raise InvalidInputError("grant_ended_already", "the grant would have ended already")
     if terms.not_after - now > LONGEST:
         raise InvalidInputError("duration_too_long", "a grant ends ten years from now at the latest")
 

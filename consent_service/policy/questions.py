@@ -177,7 +177,9 @@ class PublishClip:
 def _about_clip(
     action: str, relying_party_id: RelyingPartyId, clip_id: ClipId, context: dict[str, Fact]
 ) -> PolicyRequest:
-    return PolicyRequest(EntityRef("RelyingParty", relying_party_id), action, EntityRef("Clip", clip_id), context)
+    return PolicyRequest(
+        EntityRef("RelyingParty", relying_party_id), action, EntityRef("Clip", clip_id), context
+    )
 
 
 def _seconds(moment: datetime) -> int:
