@@ -5,6 +5,7 @@ In: sealed bytes. Out: for as long as a `with` block lasts, a plain file that on
 
 import errno
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from consent_service.kernel.errors import NotFoundError, StorageFullError
 from consent_service.kernel.ids import CameoId
 
 _NO_SPACE: Final = ("os error 28", "No space left", "os error 122")
+_STALE_SECONDS: Final = 3600.0
 
 
 class Recordings:
@@ -64,6 +66,7 @@ class Recordings:
             StorageFullError: There is no room for it.
         """
         self._work_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep()
         with tempfile.NamedTemporaryFile(dir=self._work_root) as file:  # made with mode 0600
             try:
                 file.write(plain)
@@ -73,6 +76,13 @@ class Recordings:
                     raise StorageFullError("storage_full", "there is no room for work files") from error
                 raise
             yield Path(file.name)
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left behind; a measurement is over long before."""
+        for path in self._work_root.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                    path.unlink()
 
 
 def _key(cameo_id: CameoId) -> str:
