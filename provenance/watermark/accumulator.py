@@ -59,8 +59,9 @@ def whitened(summed: NDArray[np.float32]) -> NDArray[np.float32]:
 def normalised(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what a frame contributes: high-passed, divided by its local deviation, clipped."""
     detail = image - cv2.GaussianBlur(image, (0, 0), _HIGH_PASS_SIGMA)
-    deviation = cv2.sqrt(cv2.boxFilter(detail * detail, -1, _DEVIATION_WINDOW))
-    return np.clip(cv2.divide(detail, deviation + _DEVIATION_FLOOR), -_CLIP, _CLIP).astype(np.float32)
+    # The running sums of the box filter may end a hair below zero in flat areas.
+    power = np.maximum(cv2.boxFilter(detail * detail, -1, _DEVIATION_WINDOW), 0)
+    return np.clip(detail / (np.sqrt(power) + _DEVIATION_FLOOR), -_CLIP, _CLIP).astype(np.float32)
 
 
 def _reference_shape(height: int, width: int) -> tuple[int, int]:

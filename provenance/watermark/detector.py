@@ -35,9 +35,10 @@ def detect_video(
     Returns:
         A detection; its payload is None when nothing was found.
     """
-    reader = _Reader(whitened(summed), tuple(keys), attempts)
-    found = reader.first_readable(reader.search.fast(), "fast")
-    for candidates in reader.search.deep() if deep and found is None else ():
+    image, layouts = whitened(summed), [layout_for(key) for key in keys]
+    search, reader = Search(image, layouts), _Reader(image, tuple(keys), attempts)
+    found = reader.first_readable(search.fast(), "fast")
+    for candidates in search.deep() if deep and found is None else ():
         found = reader.first_readable(candidates, "deep")
         if found is not None:
             break
@@ -52,11 +53,6 @@ class _Reader:
     keys: tuple[WatermarkKey, ...]
     attempts: int
     best: float = 0.0
-
-    @property
-    def search(self) -> Search:
-        """The geometries of the image."""
-        return Search(self.image, tuple(PilotMatcher(layout_for(key)) for key in self.keys))
 
     def first_readable(self, candidates: Iterable[Candidate], stage: Stage) -> Detection | None:
         """Return the detection of the first candidate whose tag matches."""

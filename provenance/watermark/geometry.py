@@ -51,7 +51,7 @@ class Fit:
         score: Height of the pilot's correlation peak in standard deviations of the surface; unmarked media
             reach about 5, being the highest of a quarter of a million values.
         geometry: The guess.
-        shift: (row, column) of the peak in the 512 x 512 period.
+        shift: (row, column) of the peak within the period.
     """
 
     score: float
@@ -60,11 +60,18 @@ class Fit:
 
 
 class PilotMatcher:
-    """Correlates geometries of one whitened image with the pilot of one layout."""
+    """Correlates geometries of a whitened image with the pilot of one layout.
 
-    def __init__(self, layout: Layout) -> None:
-        pilot = np.conj(layout.pilot_spectrum())
+    Args:
+        layout: Carriers of the key.
+        period: Samples of the pattern's period on the image's grid: 512 on the reference grid, 256 on half
+            of it, which still holds every carrier.
+    """
+
+    def __init__(self, layout: Layout, period: int = PERIOD) -> None:
+        pilot = np.conj(layout.pilot_spectrum(period))
         self.layout = layout
+        self.period = period
         self._straight = pilot
         self._mirrored = mirror(pilot)
 
@@ -74,20 +81,31 @@ class PilotMatcher:
         surface = scipy.fft.irfft2(unmirrored * pilot, overwrite_x=True)
         place = int(np.argmax(surface))
         deviation = float(np.sqrt(np.mean(np.square(surface)))) or 1.0
-        return Fit(float(surface.flat[place]) / deviation, geometry, divmod(place, PERIOD))
+        return Fit(float(surface.flat[place]) / deviation, geometry, divmod(place, self.period))
 
 
-def spectrum(image: NDArray[np.float32], geometry: Geometry) -> NDArray[np.complex64]:
-    """Return the half spectrum `(512, 257)` of the image with scale and rotation undone, mirroring not."""
-    return np.asarray(scipy.fft.rfft2(fold(straightened(image, geometry))), dtype=np.complex64)
+def spectrum(image: NDArray[np.float32], geometry: Geometry, period: int = PERIOD) -> NDArray[np.complex64]:
+    """Return the half spectrum of the image with scale and rotation undone, mirroring not."""
+    return np.asarray(scipy.fft.rfft2(fold(straightened(image, geometry), period)), dtype=np.complex64)
 
 
-def fold(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sum all periods of an image into one, `(512, 512)`."""
-    rows, columns = (-(-side // PERIOD) for side in image.shape)
-    padded = np.zeros((rows * PERIOD, columns * PERIOD), np.float32)
+def fold(image: NDArray[np.float32], period: int = PERIOD) -> NDArray[np.float32]:
+    """Sum all periods of an image into one, `(period, period)`."""
+    rows, columns = (-(-side // period) for side in image.shape)
+    padded = np.zeros((rows * period, columns * period), np.float32)
     padded[: image.shape[0], : image.shape[1]] = image
-    return np.asarray(padded.reshape(rows, PERIOD, columns, PERIOD).sum((0, 2)), np.float32)
+    return np.asarray(padded.reshape(rows, period, columns, period).sum((0, 2)), np.float32)
+
+
+def halved(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the image on a grid of half as many rows and columns, free of aliases."""
+    even = image[: image.shape[0] & ~1, : image.shape[1] & ~1]
+    rows, columns = even.shape[0] // 2, even.shape[1] // 2
+    whole = scipy.fft.rfft2(even)
+    low = np.concatenate([whole[: (rows + 1) // 2], whole[whole.shape[0] - rows // 2 :]])[
+        :, : columns // 2 + 1
+    ]
+    return np.asarray(scipy.fft.irfft2(low / 4, s=(rows, columns)), np.float32)
 
 
 def straightened(image: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32]:
@@ -108,7 +126,7 @@ def straightened(image: NDArray[np.float32], geometry: Geometry) -> NDArray[np.f
         [columns / 2 - 0.5, rows / 2 - 0.5]
     )
     affine = np.column_stack([linear, centre]).astype(np.float32)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     return np.asarray(cv2.warpAffine(image, affine, (columns, rows), flags=flags), dtype=np.float32)
 
 

@@ -62,11 +62,12 @@ class Layout:
         """Distance of each carrier from frequency zero, cycles per reference sample."""
         return np.hypot(self.vertical, self.horizontal)
 
-    def pilot_spectrum(self) -> NDArray[np.complex64]:
-        """Return the pilot's half spectrum, `(512, 257)`."""
-        spectrum = np.zeros((PERIOD, PERIOD // 2 + 1), np.complex64)
+    def pilot_spectrum(self, period: int = PERIOD) -> NDArray[np.complex64]:
+        """Return the pilot's half spectrum, `(period, period / 2 + 1)`; fewer samples make a coarser grid."""
+        spectrum = np.zeros((period, period // 2 + 1), np.complex64)
         chosen = slice(0, self.pilots)
-        spectrum[self.rows[chosen], self.columns[chosen]] = self.phases[chosen]
+        rows = np.where(self.rows < PERIOD // 2, self.rows, self.rows - PERIOD)[chosen]
+        spectrum[rows, self.columns[chosen]] = self.phases[chosen]
         return spectrum
 
     def tile(self, coded: NDArray[np.float32]) -> NDArray[np.float32]:

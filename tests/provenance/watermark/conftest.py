@@ -27,8 +27,9 @@ def moving_texture(
     for sigma in (1.5, 4.0, 12.0, 40.0):
         terrain += sigma * sigma * cv2.GaussianBlur(noise, (0, 0), sigma)
     ground = np.asarray(20 + 215 * (terrain - terrain.min()) / np.ptp(terrain), np.uint8)
-    tinted = cv2.merge(
-        [ground, cv2.GaussianBlur(ground, (0, 0), 3), 255 - cv2.GaussianBlur(ground, (0, 0), 9)]
+    tinted = np.asarray(
+        cv2.merge([ground, cv2.GaussianBlur(ground, (0, 0), 3), 255 - cv2.GaussianBlur(ground, (0, 0), 9)]),
+        np.uint8,
     )
     return [tinted[step : step + height, 2 * step : 2 * step + width] for step in range(frames)]
 

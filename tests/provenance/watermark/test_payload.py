@@ -56,6 +56,7 @@ def test_noise_reads_as_nothing(key: WatermarkKey, form: PayloadFormat, seed: in
 
 
 @given(keys, st.binary(min_size=8, max_size=8))
+@settings(max_examples=8, deadline=None)
 def test_every_changed_tag_bit_is_noticed(key: WatermarkKey, identifier: bytes) -> None:
     bits = convolution.decode(VIDEO.encode(key, identifier))
     for position in range(len(bits)):
