@@ -68,8 +68,7 @@ class _Reader:
 
     def _string(self, major: int, length: int | None, depth: int) -> bytes | str:
         if length is None:
-            parts = self._list(None, depth)
-            joined = b"".join(part.encode() if isinstance(part, str) else _as_bytes(part) for part in parts)
+            joined = b"".join(_chunk(part, major) for part in self._list(None, depth))
         else:
             joined = self.take(length)
         return joined if major == _BYTES else joined.decode()
@@ -93,10 +92,13 @@ class _Reader:
         return {key: value for key, value in pairs if isinstance(key, (str, int, bytes))}
 
 
-def _as_bytes(part: object) -> bytes:
-    if not isinstance(part, bytes):
-        raise TypeError("a chunk of a CBOR string is not a string")
-    return part
+def _chunk(part: object, major: int) -> bytes:
+    """A chunk of an indefinite-length string, which must be of the string's own type."""
+    if isinstance(part, bytes) and major == _BYTES:
+        return part
+    if isinstance(part, str) and major != _BYTES:
+        return part.encode()
+    raise TypeError("a chunk of a CBOR string is of another type")
 
 
 def decode(data: bytes) -> object:

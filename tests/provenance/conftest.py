@@ -6,9 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from provenance.manifests import (
     ClaimRequest,
@@ -19,6 +21,8 @@ from provenance.manifests import (
     TrustPolicy,
     init_development_pki,
 )
+from provenance.media import write_video
+from provenance.watermark import KeyRing, mark_file
 
 PAYLOAD = bytes.fromhex("0123456789abcdef")
 GRANT = GrantReference("grant-7f3a", "ab" * 32, "https://consent.example/v1/status-lists/1#7")
@@ -69,6 +73,48 @@ def signer(keys: Path) -> LocalSigner:
 def authority(keys: Path) -> Iterator[DevelopmentTimestampAuthority]:
     with DevelopmentTimestampAuthority.load(keys) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def ring(keys: Path) -> KeyRing:
+    """Watermark keys, stored beside the signing keys as `keys init` does."""
+    return KeyRing.create(keys)
+
+
+def texture(seed: int, frames: int = 48) -> list[NDArray[np.uint8]]:
+    """A landscape of soft noise, panned; unlike any other seed's, `(360, 480, 3)` uint8 BGR."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(360, 480 + 2 * frames)).astype(np.float32)
+    layers = sum(
+        (sigma**2 * cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in (1.5, 4.0, 12.0, 40.0)), noise
+    )
+    ground = np.asarray(20 + 215 * (layers - layers.min()) / np.ptp(layers), np.uint8)
+    tinted = np.asarray(cv2.merge([ground, cv2.GaussianBlur(ground, (0, 0), 3), 255 - ground]), np.uint8)
+    return [tinted[:, 2 * step : 2 * step + 480] for step in range(frames)]
+
+
+def write_picture(path: Path, *, seed: int) -> Path:
+    write_video(path, texture(seed), 12, crf=14)
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_picture() -> Callable[..., Path]:
+    return write_picture
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds that carry a mark well."""
+    return write_picture(tmp_path_factory.mktemp("picture") / "picture.mp4", seed=3)
+
+
+@pytest.fixture(scope="session")
+def marked(picture: Path, ring: KeyRing, payload: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, marked with `payload`."""
+    path = tmp_path_factory.mktemp("marked") / "marked.mp4"
+    mark_file(picture, path, payload=payload, key=ring.active, preset="ultrafast")
+    return path
 
 
 @pytest.fixture(scope="session")
