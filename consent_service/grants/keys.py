@@ -9,6 +9,7 @@ Sources: RFC 7517 (JWK), RFC 7518 section 6.2, RFC 7638 (thumbprint).
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -58,13 +59,16 @@ class SigningKeys:
         Raises:
             ConflictError: Code `grant_keys_exist`; keys are there already.
         """
-        folder = keys_dir / FOLDER
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if (folder / _RING).exists():
+        folder, unfinished = keys_dir / FOLDER, keys_dir / f"{FOLDER}.new"
+        if folder.exists():
             raise ConflictError("grant_keys_exist", "there are grant signing keys already")
-        active, upcoming = _new_key(folder), _new_key(folder)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700, parents=True)
+        active, upcoming = _new_key(unfinished), _new_key(unfinished)
         ring = {"active": active["kid"], "next": upcoming["kid"], "keys": [active, upcoming]}
-        _write(folder / _RING, json.dumps(ring).encode())
+        _write(unfinished / _RING, json.dumps(ring).encode())
+        unfinished.rename(folder)  # a crash before this line leaves no keys, after it all of them
+        _sync(keys_dir)
         return cls.load(keys_dir)
 
     @classmethod
@@ -187,11 +191,16 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _broken(detail: str) -> UnavailableError:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import bindparam
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -21,9 +22,17 @@ from consent_service.kernel.ids import GrantId, LikenessId, PersonId, RelyingPar
 _MOST_GRANTS_CHECKED: Final = 200
 _STATE: Final = (col(GrantRow.state), col(GrantRow.not_before), col(GrantRow.not_after))
 _FOR_STANDING: Final = select_columns(col(GrantRow.id), *_STATE)
-_FOR_CHECK: Final = select_columns(
-    col(GrantRow.id), col(GrantRow.person_id), col(GrantRow.scope), col(GrantRow.description), *_STATE
-)
+_FOR_CHECK: Final = (
+    select_columns(
+        col(GrantRow.id), col(GrantRow.person_id), col(GrantRow.scope), col(GrantRow.description), *_STATE
+    )
+    .where(
+        col(GrantRow.likeness_id) == bindparam("likeness_id"),
+        col(GrantRow.relying_party_id) == bindparam("relying_party_id"),
+    )
+    .order_by(col(GrantRow.issued_at).desc())
+    .limit(_MOST_GRANTS_CHECKED)
+)  # built once: putting a statement together costs more than running it
 
 
 def add(session: Session, grant: Grant, record: bytes) -> None:
@@ -73,13 +82,6 @@ def save_withdrawal(session: Session, grant: Grant) -> None:
 
 def for_check(session: Session, likeness_id: str, relying_party_id: str) -> list[GrantOnFile]:
     """Return what a relying party holds for a likeness: one indexed look, newest first."""
-    statement = (
-        _FOR_CHECK.where(
-            col(GrantRow.likeness_id) == likeness_id, col(GrantRow.relying_party_id) == relying_party_id
-        )
-        .order_by(col(GrantRow.issued_at).desc())
-        .limit(_MOST_GRANTS_CHECKED)
-    )
     likeness, party = LikenessId(likeness_id), RelyingPartyId(relying_party_id)
     return [
         GrantOnFile(
@@ -89,7 +91,9 @@ def for_check(session: Session, likeness_id: str, relying_party_id: str) -> list
             GrantState(row.state),
             _terms(party, row.scope, row.description, row.not_before, row.not_after),
         )
-        for row in session.connection().execute(statement)
+        for row in session.connection().execute(
+            _FOR_CHECK, {"likeness_id": likeness_id, "relying_party_id": relying_party_id}
+        )
     ]
 
 

@@ -5,7 +5,14 @@ Source: Prometheus text exposition format 0.0.4.
 """
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -35,4 +42,6 @@ class Metrics:
 def exposition(request: Request) -> Response:
     """Return all metrics. Keep this path from the public at the proxy."""
     metrics: Metrics = request.app.state.metrics
-    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    # The process-wide registry holds what floors count by themselves, such as policy errors.
+    text = generate_latest(metrics.registry) + generate_latest(REGISTRY)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

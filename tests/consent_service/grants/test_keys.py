@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import ECKey
 
 from consent_service.grants import tokens
@@ -38,6 +40,14 @@ def test_creating_twice_keeps_the_first(tmp_path: Path) -> None:
     assert SigningKeys.load(tmp_path).kid == keys.kid
 
 
+def test_a_creation_that_was_interrupted_is_done_again(tmp_path: Path) -> None:
+    (tmp_path / f"{FOLDER}.new").mkdir()
+    (tmp_path / f"{FOLDER}.new" / "half.pem").write_text("half")
+    SigningKeys.create(tmp_path)
+    assert len(list((tmp_path / FOLDER).iterdir())) == 3
+    assert [path.name for path in tmp_path.iterdir()] == [FOLDER]
+
+
 def test_a_rotation_signs_with_a_key_published_before_and_keeps_the_old_one_public(tmp_path: Path) -> None:
     before = SigningKeys.create(tmp_path)
     token = tokens.sign({"a": 1}, typ="x+jwt", keys=before)
@@ -59,11 +69,13 @@ def test_missing_or_broken_keys_are_named_as_such(tmp_path: Path) -> None:
     other = next(jwk["kid"] for jwk in keys.jwks["keys"] if jwk["kid"] != keys.kid)
     good = (folder / "ring.json").read_text()
     active = (folder / f"{keys.kid}.pem").read_bytes()
+    ed25519 = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     for spoil in (
         lambda: (folder / "ring.json").write_text("{"),
         lambda: (folder / "ring.json").write_text(good.replace(f'"active": "{keys.kid}"', '"active": "x"')),
         lambda: (folder / f"{keys.kid}.pem").write_bytes((folder / f"{other}.pem").read_bytes()),
         lambda: (folder / f"{keys.kid}.pem").write_bytes(b"nothing"),
+        lambda: (folder / f"{keys.kid}.pem").write_bytes(ed25519),
         (folder / f"{keys.kid}.pem").unlink,
     ):
         (folder / "ring.json").write_text(good)

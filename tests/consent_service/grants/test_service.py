@@ -4,8 +4,10 @@ import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from consent_service.accounts.tables import WebhookEventRow
 from consent_service.audit.tables import LogEntryRow
 from consent_service.db.session import reading, transaction
 from consent_service.grants.domain import GrantState, Standing
+from consent_service.grants.grant_token import verify_grant
 from consent_service.grants.keys import public_keys
 from consent_service.grants.service import FOLLOW_UP
 from consent_service.grants.status_token import read_list
@@ -202,6 +205,68 @@ def test_an_unanswerable_question_is_indeterminate_and_not_allowed(world: Any) -
     decision = world.grants.check(world.question())
     assert (decision.decision, decision.reasons) == (Effect.INDETERMINATE, ("region_unknown",))
     assert decision.valid_until is None
+
+
+def test_the_token_carries_the_scope_and_the_hashes(world: Any) -> None:
+    grant = world.issue(max_seconds=30, forbidden=frozenset({"alcohol"}), regions=frozenset({"DE"}))
+    verdict = verify_grant(
+        world.grants.token(grant),
+        keys=public_keys(world.grants.jwks),
+        issuer="https://consent.example",
+        audience=world.studio,
+        now=world.clock.now(),
+    )
+    assert verdict.claims is not None
+    assert verdict.claims.scope == {
+        "v": 1,
+        "requesters": ["*"],
+        "uses": ["face", "voice"],
+        "purposes": ["education", "entertainment"],
+        "forbid": ["alcohol"],
+        "regions": ["DE"],
+        "remix": False,
+        "commercial": False,
+        "max_secs": 30,
+        "desc_sha256": grant.terms.description_sha256,
+        "policy_sha256": world.floors.policy.version,
+    }
+    assert verdict.claims.receipt_sha256 == grant.receipt_sha256
+
+
+def test_many_withdrawals_of_one_grant_at_once_are_one(world: Any) -> None:
+    grant = world.issue()
+    with ThreadPoolExecutor(8) as pool:
+        revoked = list(pool.map(lambda _: world.grants.revoke(world.ada, grant.id), range(16)))
+    assert len(set(revoked)) == 1
+    with reading(world.engine) as session:
+        assert len(leaves(session, "grant.revoked")) == 1
+
+
+def test_no_check_that_starts_after_a_withdrawal_returned_allows(world: Any) -> None:
+    # Four askers all the while; what counts is each answer to a question asked after `revoke` came back.
+    grants = [world.issue(requesters=frozenset({f"user-{n}"})) for n in range(12)]
+    withdrawn: dict[str, bool] = {}
+    wrong: list[str] = []
+    done = Event()
+
+    def ask_on() -> None:
+        while not done.is_set():
+            for number in range(len(grants)):
+                requester = f"user-{number}"
+                was_withdrawn = withdrawn.get(requester, False)
+                answer = world.grants.check(world.question(requester_id=requester))
+                if was_withdrawn and answer.decision is not Effect.DENY:
+                    wrong.append(requester)
+
+    with ThreadPoolExecutor(4) as pool:
+        askers = [pool.submit(ask_on) for _ in range(4)]
+        for number, grant in enumerate(grants):
+            world.grants.revoke(world.ada, grant.id)
+            withdrawn[f"user-{number}"] = True
+        done.set()
+        for asker in askers:
+            asker.result()
+    assert wrong == []
 
 
 def test_a_reference_says_no_more_than_a_manifest_may(world: Any) -> None:
