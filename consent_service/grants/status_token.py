@@ -22,6 +22,7 @@ SHARD_ENTRIES: Final = 1 << 20
 BITS: Final = 2
 TTL_SECONDS: Final = 15
 LIFE_SECONDS: Final = 60
+CLOCK_SKEW_SECONDS: Final = 10  # a reader's clock may be behind by so much; being ahead only fails closed
 _PER_BYTE: Final = 8 // BITS
 _MASK: Final = (1 << BITS) - 1
 _SHARD_BYTES: Final = SHARD_ENTRIES // _PER_BYTE
@@ -95,7 +96,12 @@ def read_list(token: str, *, uri: str, keys: PublicKeys, now: datetime) -> Statu
     issued, expires = claims.get("iat"), claims.get("exp")
     if claims.get("sub") != uri:
         return StatusList(None, 0, "status_list_wrong")
-    if type(issued) is not int or type(expires) is not int or moment < issued or expires <= moment:
+    if (
+        type(issued) is not int
+        or type(expires) is not int
+        or moment + CLOCK_SKEW_SECONDS < issued
+        or expires <= moment
+    ):
         return StatusList(None, 0, "status_list_expired")
     packed = _unpack(claims.get("status_list"))
     if packed is None:
