@@ -123,6 +123,16 @@ def models(context: typer.Context) -> None:
     models_app(args=context.args, prog_name="consent-service models")
 
 
+@app.command("demo", context_settings=_PASS_ON)
+def demo(context: typer.Context) -> None:
+    """Tell the whole story on real media, against a service started for it (`--out`, `--json`)."""
+    import importlib
+
+    # The demo stands beside the command line, not below it, and needs the extra `studio`.
+    story = importlib.import_module("consent_service.demo.cli")
+    story.app(args=context.args, prog_name="consent-service demo")
+
+
 @contextmanager
 def _accounts() -> "Iterator[tuple[Session, AccountService]]":
     """Open one transaction on the accounts of the configured service."""

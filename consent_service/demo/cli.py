@@ -24,6 +24,7 @@ clip, the tampered and the re-encoded copy, the service's log and its data.
 Start the service:          [cyan]make serve[/]
 Look at it:                 [cyan]http://127.0.0.1:8000/[/] (the API: /docs, the log: /v1/log/checkpoint)
 Verify the published file:  [cyan]provenance verify {out}/published.mp4 --trust {out}/service/keys/pki[/]
+Detect its watermark:       [cyan]provenance detect {out}/reencoded.mp4 --keys {out}/service/keys[/]
 Read how it works:          README.md, docs/
 """
 

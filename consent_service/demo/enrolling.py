@@ -115,4 +115,8 @@ def _brief(figures: Any) -> str:  # noqa: ANN401 - decoded JSON
     shown = (
         (name, round(value, 3) if isinstance(value, float) else value) for name, value in figures.items()
     )
-    return ", ".join(f"{name} {value}" for name, value in shown)
+    return ", ".join(f"{name} {_plain(value)}" for name, value in shown)
+
+
+def _plain(value: object) -> str:
+    return " then ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-_LABEL_WIDTH = 28
+_LABEL_WIDTH: Final = 26
 
 
 class UnmetExpectationError(Exception):
@@ -104,7 +105,12 @@ class Narrator:
         """Show a piece of evidence, and keep it."""
         self._now.evidence[label] = value
         text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-        self.console.print(f"     [dim]{escape(label):<{_LABEL_WIDTH}}[/] {escape(text)}", highlight=False)
+        line = Table.grid(padding=(0, 1))
+        line.add_column(width=4)
+        line.add_column(width=_LABEL_WIDTH, style="dim")
+        line.add_column(overflow="fold")
+        line.add_row("", escape(label), escape(text))
+        self.console.print(line, highlight=False)
 
     def expect(self, claim: str, holds: bool) -> None:
         """Check a promise of the story.
@@ -132,5 +138,6 @@ class Narrator:
             BarColumn(bar_width=30),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        quiet = not self.console.is_terminal  # a log keeps the story, not the waiting
+        with Progress(*columns, console=self.console, transient=True, disable=quiet) as progress:
             yield Bar(progress, progress.add_task(doing, total=total))

@@ -40,6 +40,7 @@ def tell_story(tell: Narrator, out: Path) -> Ending:
     """Tell the story from set-up to proof."""
     begin, started = time.monotonic(), datetime.now(UTC)
     failure: str | None = None
+    out.mkdir(parents=True, exist_ok=True)
     try:
         _steps(tell, out)
     except UnmetExpectationError as error:

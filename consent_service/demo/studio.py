@@ -159,11 +159,12 @@ def _develop(frames: Iterable[Frame], take: Take) -> Iterator[Frame]:
     """Give every frame the light of the room and the grain of a sensor."""
     generator = np.random.default_rng([take.seed, 7])
     width, height = take.size
-    grain = generator.normal(0, _GRAIN, (height + 64, width + 64, 3)).astype(np.float32)
+    grain = np.rint(generator.normal(0, _GRAIN, (height + 64, width + 64, 3))).astype(np.int16)
     for frame in frames:
         y, x = generator.integers(0, 64, 2)
-        noisy = frame.astype(np.float32) * take.light + grain[y : y + height, x : x + width]
-        yield np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+        lit = cv2.convertScaleAbs(frame, alpha=take.light) if take.light != 1 else frame
+        noisy = cv2.add(lit, grain[y : y + height, x : x + width], dtype=cv2.CV_8U)
+        yield np.asarray(noisy, np.uint8)
 
 
 def _beside(first: Frame, second: Frame) -> Frame:

@@ -22,7 +22,9 @@ from scipy.spatial import Delaunay
 from consent_service.demo.stills import Canvas
 
 _STEP: Final = 4  # pixels between neighbours of the coarse grid
+_HALF_CELL: Final = np.float32((_STEP - 1) / 2)  # from a cell's corner to its centre, pixels
 _ITERATIONS: Final = 14
+_CLOSE_ENOUGH: Final = 0.05  # pixels
 _DAMPING: Final = 0.6
 
 # The oval of the face, from the forehead clockwise.
@@ -75,6 +77,9 @@ class MeshWarp:
         self._centre = np.array([self._points[:, 0].mean(), self._points[:, 1].mean(), depth])
         self._anchors = self._place_anchors()
         self._operator = _interpolation(self._anchors, canvas.image.shape[:2])
+        width, height = canvas.size
+        self._pixels = _pixels(height, width)
+        self._grid = _grid(height // _STEP, width // _STEP)
 
     def render(self, pose: Pose) -> Frame:
         """Return the frame `(height, width, 3) uint8 BGR` in which the head has this pose."""
@@ -119,16 +124,24 @@ class MeshWarp:
 
     def _invert(self, field: NDArray[np.float32], shift: tuple[float, float]) -> NDArray[np.float32]:
         """Return where each pixel of the frame comes from, `(height, width, 2)` px of the canvas."""
-        width, height = self._size
-        origin = self._origin + np.asarray(shift, np.float32)
-        grid = _grid(height // _STEP, width // _STEP) + origin
-        source = grid.copy()
+        corner = self._origin + np.asarray(shift, np.float32)
+        goal = self._grid + corner
+        source = goal.copy()
         for _ in range(_ITERATIONS):
-            x, y = np.moveaxis((source - (_STEP - 1) / 2) / _STEP, 2, 0).astype(np.float32)
-            reached = source + cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-            source += _DAMPING * (grid - reached)
-        offset = cv2.resize(source - grid, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(offset + _pixels(height, width) + origin, np.float32)
+            x, y = np.moveaxis((source - _HALF_CELL) / _STEP, 2, 0)
+            moved = cv2.remap(
+                field,
+                np.ascontiguousarray(x),
+                np.ascontiguousarray(y),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_CONSTANT,
+            )
+            missed = goal - source - moved
+            source += _DAMPING * missed
+            if np.abs(missed).max() < _CLOSE_ENOUGH:
+                break
+        offset = cv2.resize(source - self._grid, self._size, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(offset + self._pixels, np.float32)
 
     @property
     def _origin(self) -> NDArray[np.float32]:
@@ -218,7 +231,7 @@ def _interpolation(anchors: Points, shape: tuple[int, ...]) -> csr_matrix:
 
 def _grid(rows: int, columns: int) -> NDArray[np.float32]:
     """Return the centres of the coarse cells, `(rows, columns, 2)` px."""
-    return _pixels(rows, columns) * _STEP + np.float32((_STEP - 1) / 2)
+    return _pixels(rows, columns) * _STEP + _HALF_CELL
 
 
 def _pixels(rows: int, columns: int) -> NDArray[np.float32]:
