@@ -11,6 +11,7 @@ Serves: C2PA 2.x clause 15 (validation), clause 18.10 (soft binding) for recover
 import io
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,7 +87,7 @@ def _judged(reader: c2pa.Reader, trust: TrustPolicy) -> ManifestReading:
     report = json.loads(text)
     store = io.BytesIO()
     reader.resource_to_stream(f"self#jumbf=/c2pa/{report['active_manifest']}", store)
-    return replace(judge(report, store.getvalue(), trust), json=text)
+    return replace(judge(report, store.getvalue(), trust, datetime.now(UTC)), json=text)
 
 
 def _without_manifest(error: c2pa.C2paError) -> ManifestReading:

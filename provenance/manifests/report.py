@@ -14,7 +14,7 @@ from datetime import datetime
 
 from provenance.manifests.claim import CONSENT_LABEL, GrantReference, decode_grants
 from provenance.manifests.jumbf import Signature, signature_of
-from provenance.manifests.profile import anchored_in, leaf_faults
+from provenance.manifests.profile import anchored_in, leaf_faults, validity_faults
 from provenance.manifests.reading import Ingredient, ManifestReading
 from provenance.manifests.trust import TrustPolicy
 from provenance.softbinding.assertion import SOFT_BINDING_LABEL, SoftBinding, decode
@@ -53,13 +53,14 @@ class Statuses:
         )
 
 
-def judge(report: Mapping[str, object], store: bytes, trust: TrustPolicy) -> ManifestReading:
+def judge(report: Mapping[str, object], store: bytes, trust: TrustPolicy, now: datetime) -> ManifestReading:
     """Judge the active manifest of a store.
 
     Args:
         report: `Reader.json()`, parsed.
         store: The manifest store.
         trust: Whom we believe.
+        now: When the certificate must be valid, unless a trusted timestamp says it was at signing.
 
     Returns:
         The reading, without trailing bytes and raw JSON.
@@ -67,8 +68,7 @@ def judge(report: Mapping[str, object], store: bytes, trust: TrustPolicy) -> Man
     Raises:
         ValueError: The report lacks its active manifest, or the store is malformed.
     """
-    judge_ = _Judge(report, store, trust)
-    return judge_.reading()
+    return _Judge(report, store, trust).reading(now)
 
 
 class _Judge:
@@ -81,17 +81,20 @@ class _Judge:
         self._store, self._trust = store, trust
         self._budget = _MOST_INGREDIENTS
 
-    def reading(self) -> ManifestReading:
+    def reading(self, now: datetime) -> ManifestReading:
         manifest = self._manifests.get(self._active)
         if not isinstance(manifest, Mapping):
             raise TypeError("the report names no active manifest")
         statuses = _statuses(self._results.get("activeManifest"))
         signature = signature_of(self._store, self._active)
         claim_faults = _claim_faults(manifest)
+        stamped = self._timestamp(statuses, signature)
         credential_faults = self._credential_faults(signature)
+        if not stamped:
+            # The library believes any timestamp under any anchor; without one we trust, only today counts.
+            credential_faults += validity_faults(signature.chain[0], now)
         bindings, binding_faults = _soft_bindings(manifest)
         grants, grant_faults = _grants(manifest)
-        stamped = self._timestamp(statuses, signature)
         content_only = all(code.startswith(_HARD_BINDINGS) for code in statuses.integrity_failures)
         signed = "claimSignature.validated" in statuses.passed
         reasons = {

@@ -82,15 +82,33 @@ def sign_file(
         UnsupportedMediaError: The source or a parent is of a container that holds no manifest.
         MalformedMediaError: The source or a parent cannot be parsed.
         StorageFullError: There was no room for the output.
-        SigningError: Anything else kept it from being signed.
+        SigningError: The source already carries a manifest and no parent is named, or anything else kept it
+            from being signed.
     """
     require_fit_to_sign(signer.certificate_chain_pem, datetime.now(UTC))
     kind = _supported_type(source)
+    if not claim.parents and _carries_manifest(source, kind):
+        # Signing replaces a manifest; without a parent that would silently cut the file off from its history.
+        raise SigningError("the source already carries a manifest; name it as a parent")
     definition = define(claim, kind)
     with _new_file(destination) as output:
         job = _Signing(signer, timestamp_url, trust, output)
         manifest = job.run(definition, claim, source, kind)
     return SignedManifest(_label(manifest), manifest, str(definition["instance_id"]))
+
+
+def _carries_manifest(path: Path, kind: str) -> bool:
+    settings = OFFLINE | {"verify": {"verify_after_reading": False, "remote_manifest_fetch": False}}
+    try:
+        with c2pa.Context.from_dict(settings) as context, path.open("rb") as file:
+            c2pa.Reader(kind, file, context=context).close()
+    except c2pa.C2paError.ManifestNotFound:
+        return False
+    except c2pa.C2paError as error:
+        if str(error).startswith("Remote:"):
+            return True
+        raise MalformedMediaError("the file to sign cannot be parsed") from error
+    return True
 
 
 def _label(manifest: bytes) -> str:

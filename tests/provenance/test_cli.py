@@ -124,27 +124,28 @@ def test_a_remix_names_its_parent(signed: Path, keys: Path, marked: Path, tmp_pa
             "media_unsupported",
         ),
         (
-            ("sign", "{signed}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", IDENTIFIER, "--production"),
+            ("sign", "{clip}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", IDENTIFIER, "--production"),
             "key_material_unusable",
         ),
         (
             (
-                *("sign", "{signed}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", IDENTIFIER),
+                *("sign", "{clip}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", IDENTIFIER),
                 *("--timestamp-url", "http://127.0.0.1:9/"),
             ),
             "timestamp_unavailable",
         ),
         (
             (
-                *("sign", "{signed}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", IDENTIFIER),
+                *("sign", "{clip}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", IDENTIFIER),
                 *("--signer-socket", "{tmp}/nobody"),
             ),
             "signer_unavailable",
         ),
-        (("sign", "{signed}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", "12"), "16 hex digits"),
-        (("sign", "{signed}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", "xyz"), "hexadecimal"),
+        (("sign", "{signed}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", IDENTIFIER), "name it as a parent"),
+        (("sign", "{clip}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", "12"), "16 hex digits"),
+        (("sign", "{clip}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", "xyz"), "hexadecimal"),
         (
-            ("sign", "{signed}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", IDENTIFIER, "--grant", "a b"),
+            ("sign", "{clip}", "{tmp}/o.mp4", "--keys", "{keys}", "--id", IDENTIFIER, "--grant", "a b"),
             "STATUS_URL",
         ),
         (("verify", "{tmp}/missing.mp4", "--trust", "{keys}"), "does not exist"),
@@ -154,13 +155,14 @@ def test_what_cannot_be_done_is_status_two(
     arguments: tuple[str, ...],
     said: str,
     signed: Path,
+    clip: Path,
     keys: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "text.mp4").write_text("no media")
-    filled = [text.format(signed=signed, keys=keys, tmp=tmp_path) for text in arguments]
+    filled = [text.format(signed=signed, clip=clip, keys=keys, tmp=tmp_path) for text in arguments]
     assert run_main(monkeypatch, *filled) == cli.COULD_NOT
     error = capsys.readouterr().err
     assert said in error

@@ -1,9 +1,10 @@
 """Reading: separate answers, no network, and a verdict instead of a crash on hostile files."""
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from provenance.manifests import (
 from provenance.manifests.claim import define
 from provenance.manifests.profile import TIME_STAMPING
 from provenance.manifests.read import read_here
+from provenance.manifests.report import judge
 from provenance.softbinding.assertion import SOFT_BINDING_ALG
 
 
@@ -132,6 +134,15 @@ def test_a_leaf_for_timestamping_is_refused_though_the_library_trusts_it(
     reading = read_here(path, trust)
     assert (reading.intact, reading.trusted) == (True, False)
     assert "leaf_purpose" in reading.reasons
+
+
+def test_an_untrusted_timestamp_keeps_no_expired_certificate_alive(signed: Path, trust: TrustPolicy) -> None:
+    reading = read_here(signed, trust)
+    report, later = json.loads(reading.json), datetime.now(UTC) + timedelta(days=3650)
+    assert judge(report, reading.manifest, trust, later).trusted
+    without = judge(report, reading.manifest, TrustPolicy(trust.anchors_pem), later)
+    assert (without.intact, without.trusted) == (True, False)
+    assert "leaf_expired" in without.reasons
 
 
 def sign_as_stranger(

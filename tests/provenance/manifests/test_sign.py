@@ -168,7 +168,7 @@ def test_a_leaf_outside_its_profile_is_refused_before_signing(
         (b"", EmptyMediaError),
         (b"hello, this is text", UnsupportedMediaError),
         (b"\x1a\x45\xdf\xa3" + bytes(100), UnsupportedMediaError),
-        (b"\x00\x00\x00\x18ftypisom" + b"\xff" * 60, SigningError),
+        (b"\x00\x00\x00\x18ftypisom" + b"\xff" * 60, MalformedMediaError),
     ],
 )
 def test_what_cannot_carry_a_manifest_is_refused(
@@ -179,6 +179,18 @@ def test_what_cannot_carry_a_manifest_is_refused(
     with pytest.raises(expected):
         sign_file(source, tmp_path / "out.mp4", claim, signer=signer, timestamp_url=None)
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_a_signed_source_is_not_cut_off_from_its_history(
+    clip: Path, claim: ClaimRequest, signer: LocalSigner, trust: TrustPolicy, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
+    sign_file(clip, first, claim, signer=signer, timestamp_url=None)
+    with pytest.raises(SigningError, match="name it as a parent"):
+        sign_file(first, second, claim, signer=signer, timestamp_url=None)
+    sign_file(first, second, replace(claim, parents=(first,)), signer=signer, timestamp_url=None)
+    ingredients = read_here(second, trust).ingredients
+    assert [one.manifest_id for one in ingredients] == [read_here(first, trust).manifest_id]
 
 
 def test_a_broken_parent_is_refused(
