@@ -6,6 +6,7 @@ for longer work. Inside such work, or on media we made ourselves: `iterate_luma`
 """
 
 from provenance.media.compose import write_video
+from provenance.media.confinement import Confinement, confinement
 from provenance.media.limits import DEFAULT_LIMITS, MediaLimits
 from provenance.media.probe import MediaInfo, probe, read_headers
 from provenance.media.rewrite import LumaFrame, iterate_luma, read_sound, rewrite
@@ -15,10 +16,12 @@ from provenance.media.transcode import transcode
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "Confinement",
     "LumaFrame",
     "MediaInfo",
     "MediaLimits",
     "VideoFrame",
+    "confinement",
     "decode_frames",
     "iterate_luma",
     "probe",

@@ -11,11 +11,13 @@ space that threads merely reserve, bounds shared mappings as well.
 """
 
 import ctypes
+import os
 import resource
 import struct
 import sys
 import sysconfig
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.media import landlock, seccomp
@@ -48,6 +50,25 @@ def interpreter_paths() -> tuple[Path, ...]:
     installed = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
     installed.update(entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages")))
     return tuple(Path(path) for path in sorted(installed | set(_SYSTEM_PATHS)))
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """How well this system confines media processes.
+
+    Attributes:
+        processes: Whether they can be started at all: Linux on x86_64 or aarch64. If not, media is not read.
+        files: Whether Landlock hides other files; if not, file permissions alone protect them.
+    """
+
+    processes: bool
+    files: bool
+
+
+def confinement() -> Confinement:
+    """How well this system confines media processes, for readiness checks and operators."""
+    possible = seccomp.current_architecture() is not None and hasattr(os, "pidfd_open")
+    return Confinement(possible, possible and landlock.version() > 0)
 
 
 def limit_resources(limits: MediaLimits) -> None:

@@ -6,6 +6,7 @@ front, in place by rename; nothing if anything fails. No metadata of any source 
 H.264 needs even sides in 4:2:0: see `frames` for how sizes are made even.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from provenance.media.frames import ColorTags
 from provenance.media.limits import DEFAULT_LIMITS, MediaLimits
 
 _AUDIO_BLOCK = 1024
+_MAX_THREADS = 8
 _BITRATE_PER_CHANNEL = 96_000
 # Sample rates the AAC encoder accepts (ISO/IEC 14496-3, table 1.18).
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
@@ -154,6 +156,8 @@ def _add_video(container: OutputContainer, settings: VideoSettings) -> VideoStre
     if not isinstance(stream, VideoStream):
         raise TypeError(f"`{settings.codec}` is not a video encoder")
     context = stream.codec_context
+    # More threads than this gain little and cost memory in proportion.
+    context.thread_count = min(_MAX_THREADS, os.cpu_count() or 1)
     stream.time_base = context.time_base = settings.time_base
     context.colorspace, context.color_range = settings.tags.space, settings.tags.range
     context.color_trc, context.color_primaries = settings.tags.transfer, settings.tags.primaries

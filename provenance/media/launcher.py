@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from provenance.errors import SandboxUnavailableError
-from provenance.media import seccomp
+from provenance.media.confinement import confinement
 from provenance.media.worker import Request
 from provenance.media.zygote import STATUS
 
@@ -153,12 +153,18 @@ class Launcher:
 
     def _ask(self, module: str, descriptors: list[int]) -> None:
         with self._lock:
-            if self._zygote is not None and not self._zygote.running():
-                self._zygote.stop()
-                self._zygote = None
-            if self._zygote is None:
-                self._zygote = _Zygote()
-            self._zygote.ask(module, descriptors)
+            try:
+                self._living().ask(module, descriptors)
+            except OSError:  # it died since it was looked at
+                self._living().ask(module, descriptors)
+
+    def _living(self) -> _Zygote:
+        if self._zygote is not None and not self._zygote.running():
+            self._zygote.stop()
+            self._zygote = None
+        if self._zygote is None:
+            self._zygote = _Zygote()
+        return self._zygote
 
     def stop(self) -> None:
         """End the zygote and every child of it."""
@@ -187,16 +193,16 @@ class Launcher:
         Raises:
             SandboxUnavailableError: If this system has no sandbox; media is then not read at all.
         """
-        if seccomp.current_architecture() is None or not hasattr(os, "pidfd_open"):
+        if not confinement().processes:
             raise SandboxUnavailableError("media is only read on Linux, on x86_64 or aarch64")
         ours, theirs = socket.socketpair()
         request_read, request_write = os.pipe()
         answers_read, answers_write = os.pipe()
         child = Child(ours, answers_read, request.limits.max_wall_seconds)
         try:
-            with theirs, _closing(request_read), _closing(answers_write):
-                self._ask(request.module, [theirs.fileno(), request_read, answers_write])
             with _closing(request_write), contextlib.suppress(BrokenPipeError):
+                with theirs, _closing(request_read), _closing(answers_write):
+                    self._ask(request.module, [theirs.fileno(), request_read, answers_write])
                 _send_request(request_write, request)
             yield child
         finally:

@@ -21,7 +21,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame as DecodedFrame
 from numpy.typing import NDArray
 
-from provenance.errors import MediaError
+from provenance.errors import UnsupportedMediaError
 from provenance.media.container import find_audio, need_audio, need_video, open_container
 from provenance.media.decode import Timing, decode_audio, iterate_frames, video_timing
 from provenance.media.encode import (
@@ -176,7 +176,7 @@ def _changed(
     frame: DecodedFrame | None = first
     while frame is not None:
         if (frame.height, frame.width) != size:
-            raise MediaError("the picture changes its size within the clip")
+            raise UnsupportedMediaError("the picture changes its size within the clip")
         yield _change(frame, luma, tags, turns)
         if progress is not None and timing.seconds:
             progress(min(float(frame.time or 0.0) / timing.seconds, 1.0))
@@ -186,7 +186,10 @@ def _changed(
 def _change(frame: DecodedFrame, luma: LumaChange | None, tags: ColorTags, turns: int) -> DecodedFrame:
     bright, blue, red = planes_of(frame)
     if luma is not None:
-        changed = luma(upright(bright, turns))
+        shown = upright(bright, turns)
+        changed = luma(shown)
+        if changed.shape != shown.shape or changed.dtype != np.uint8:
+            raise ValueError(f"a luma plane must keep its shape {shown.shape} and be uint8")
         bright = upright(changed, -turns % 4)
     result = from_planes(bright, blue, red, tags)
     result.pts, result.time_base = frame.pts, frame.time_base

@@ -28,7 +28,8 @@ from provenance.media.worker import Request
 
 T = TypeVar("T")
 Progress = Callable[[float], None]
-_MESSAGE_SLACK = 1 << 20
+# What a caller is willing to hold of one answer: more than ten minutes of stereo sound at 96 kHz.
+_MAX_ANSWER_BYTES = 512 * 1024 * 1024
 
 
 def _paths_in(value: object) -> Iterator[Path]:
@@ -101,11 +102,10 @@ def _answers(request: Request, progress: Progress | None) -> Generator[tuple[boo
         Exception: What the function raised, or why it could not finish.
     """
     packages = frozenset(("provenance", request.module.partition(".")[0]))
-    limit = request.limits.max_memory_bytes + _MESSAGE_SLACK
     with _started(request) as child:
         while True:
             try:
-                kind, value = messages.receive(child.read, limit, packages)
+                kind, value = messages.receive(child.read, _MAX_ANSWER_BYTES, packages)
                 failure = messages.rebuild_failure(value, packages) if kind == messages.FAILURE else None
             except TimeoutError:
                 raise MediaLimitError("the media takes longer to process than allowed") from None

@@ -235,6 +235,8 @@ def test_a_failing_callback_leaves_nothing(clip: Path, tmp_path: Path) -> None:
         rewrite(clip, tmp_path / "out.mp4", audio=lambda samples, _: samples[:, :-1])
     with pytest.raises(ValueError, match="shape"):
         rewrite(clip, tmp_path / "out.mp4", luma=lambda luma: luma[:-2])
+    with pytest.raises(ValueError, match="uint8"):
+        rewrite(clip, tmp_path / "out.mp4", luma=lambda luma: luma.astype(np.float32))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -187,6 +187,14 @@ def test_limits_of_the_headers_are_enforced(clip: Path) -> None:
             probe(clip, limits)
 
 
+def test_limits_hold_for_what_is_decoded_too(clip: Path, tmp_path: Path) -> None:
+    stream = remux(clip, tmp_path / "clip.ts", "mpegts")  # a container that states no frame count
+    limits = MediaLimits(max_frames=10)
+    assert probe(stream, limits).has_video
+    with pytest.raises(MediaLimitError, match="more than 10 frames"):
+        list(stream_frames(stream, limits))
+
+
 def test_an_absurd_duration_is_refused(tmp_path: Path, pictures: Pictures) -> None:
     path = tmp_path / "clip.mp4"
     write_video(path, pictures(3, 160, 120), 30, times=(0.0, 1.0, 9_000.0))
