@@ -4,12 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from fastapi.testclient import TestClient
 
 from consent_service.container import Container, build, initialise
 from consent_service.db.session import transaction
 from consent_service.main import create_app
 from consent_service.settings import Settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Log without the coloured tracebacks structlog draws by default: they take seconds."""
+    structlog.configure(processors=[structlog.stdlib.add_log_level, structlog.processors.KeyValueRenderer()])
 
 
 @pytest.fixture
