@@ -17,14 +17,16 @@ from typing import BinaryIO
 
 import c2pa
 
-from provenance.errors import EmptyMediaError
+from provenance.errors import EmptyMediaError, MalformedMediaError
 from provenance.manifests.containers import media_type, trailing_bytes
 from provenance.manifests.reading import ManifestReading
 from provenance.manifests.report import judge
-from provenance.manifests.trust import TrustPolicy
+from provenance.manifests.trust import OFFLINE, TrustPolicy
 from provenance.media import DEFAULT_LIMITS, MediaLimits, run_sandboxed
+from provenance.media.limits import check_file
 
 _STORE_TYPE = "application/c2pa"
+_REMOTE = "remote_manifest_not_fetched"
 
 
 def read_file(path: Path, *, trust: TrustPolicy, limits: MediaLimits = DEFAULT_LIMITS) -> ManifestReading:
@@ -40,6 +42,7 @@ def read_file(path: Path, *, trust: TrustPolicy, limits: MediaLimits = DEFAULT_L
         MediaLimitError: The file is over a limit.
         DecoderCrashedError: The sandboxed reader died.
     """
+    check_file(path, limits)
     return run_sandboxed(read_here, path, trust, None, limits=limits)
 
 
@@ -52,6 +55,7 @@ def read_recovered(
         A reading whose `claim_intact` says whether the manifest is as signed; for a re-encoded copy `intact`
         is false.
     """
+    check_file(path, limits)
     return run_sandboxed(read_here, path, trust, manifest, limits=limits)
 
 
@@ -67,6 +71,24 @@ def read_here(path: Path, trust: TrustPolicy, manifest: bytes | None = None) -> 
         return _read(io.BytesIO(manifest or b""), _STORE_TYPE, trust, None)
     with path.open("rb") as file:
         return replace(_read(file, kind, trust, manifest), trailing_bytes=trailing_bytes(path))
+
+
+def carries_manifest(path: Path, kind: str) -> bool:
+    """Whether a file names or holds a manifest, valid or not; parses it without hashing the content.
+
+    Raises:
+        MalformedMediaError: The container or the manifest cannot be parsed.
+    """
+    settings = OFFLINE | {"verify": {"verify_after_reading": False, "remote_manifest_fetch": False}}
+    try:
+        with c2pa.Context.from_dict(settings) as context, path.open("rb") as file:
+            c2pa.Reader(kind, file, context=context).close()
+    except c2pa.C2paError as error:
+        reading = _without_manifest(error)
+        if reading.malformed:
+            raise MalformedMediaError("the file cannot be parsed") from error
+        return reading.reasons == (_REMOTE,)
+    return True
 
 
 def _read(source: BinaryIO, kind: str, trust: TrustPolicy, manifest: bytes | None) -> ManifestReading:
@@ -94,7 +116,7 @@ def _without_manifest(error: c2pa.C2paError) -> ManifestReading:
     if isinstance(error, c2pa.C2paError.ManifestNotFound):
         return ManifestReading(present=False, reasons=("no_manifest",))
     if isinstance(error, c2pa.C2paError.RemoteManifest) or str(error).startswith("Remote:"):
-        return ManifestReading(present=False, reasons=("remote_manifest_not_fetched",))
+        return ManifestReading(present=False, reasons=(_REMOTE,))
     if isinstance(error, c2pa.C2paError.NotSupported):
         return ManifestReading(present=False, reasons=("container_without_manifests",))
     return ManifestReading(present=True, malformed=True, reasons=("manifest_malformed",))

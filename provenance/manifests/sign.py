@@ -35,8 +35,10 @@ from provenance.manifests.claim import THUMBNAIL_NAME, ClaimRequest, define, par
 from provenance.manifests.containers import media_type, sync_directory
 from provenance.manifests.jumbf import active_label
 from provenance.manifests.profile import require_fit_to_sign
+from provenance.manifests.read import carries_manifest
 from provenance.manifests.signer import Signer
 from provenance.manifests.trust import OFFLINE, TrustPolicy
+from provenance.media import run_sandboxed
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -87,7 +89,8 @@ def sign_file(
     """
     require_fit_to_sign(signer.certificate_chain_pem, datetime.now(UTC))
     kind = _supported_type(source)
-    if not claim.parents and _carries_manifest(source, kind):
+    # Whatever the library parses here has been parsed in the sandbox before.
+    if run_sandboxed(carries_manifest, source, kind) and not claim.parents:
         # Signing replaces a manifest; without a parent that would silently cut the file off from its history.
         raise SigningError("the source already carries a manifest; name it as a parent")
     definition = define(claim, kind)
@@ -95,20 +98,6 @@ def sign_file(
         job = _Signing(signer, timestamp_url, trust, output)
         manifest = job.run(definition, claim, source, kind)
     return SignedManifest(_label(manifest), manifest, str(definition["instance_id"]))
-
-
-def _carries_manifest(path: Path, kind: str) -> bool:
-    settings = OFFLINE | {"verify": {"verify_after_reading": False, "remote_manifest_fetch": False}}
-    try:
-        with c2pa.Context.from_dict(settings) as context, path.open("rb") as file:
-            c2pa.Reader(kind, file, context=context).close()
-    except c2pa.C2paError.ManifestNotFound:
-        return False
-    except c2pa.C2paError as error:
-        if str(error).startswith("Remote:"):
-            return True
-        raise MalformedMediaError("the file to sign cannot be parsed") from error
-    return True
 
 
 def _label(manifest: bytes) -> str:
@@ -240,6 +229,7 @@ def _add_parent(builder: c2pa.Builder, index: int, parent: Path) -> None:
         "instance_id": name,
     }
     kind = _supported_type(parent)
+    run_sandboxed(carries_manifest, parent, kind)
     try:
         with parent.open("rb") as file:
             builder.add_ingredient(ingredient, kind, file)
