@@ -123,6 +123,14 @@ def models(context: typer.Context) -> None:
     models_app(args=context.args, prog_name="consent-service models")
 
 
+@app.command("policy", context_settings=_PASS_ON)
+def policy(context: typer.Context) -> None:
+    """List the policies and try them against their cases."""
+    from consent_service.policy.cli import app as policy_app
+
+    policy_app(args=context.args, prog_name="consent-service policy")
+
+
 @app.command("demo", context_settings=_PASS_ON)
 def demo(context: typer.Context) -> None:
     """Tell the whole story on real media, against a service started for it (`--out`, `--json`)."""

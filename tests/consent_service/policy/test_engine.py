@@ -9,7 +9,7 @@ import pytest
 from consent_service.kernel.errors import UnavailableError
 from consent_service.policy.cases import load_cases, run_cases
 from consent_service.policy.domain import Effect, EntityRef, PolicyRequest, strictest
-from consent_service.policy.engine import PolicyEngine
+from consent_service.policy.engine import POLICY_ERRORS, PolicyEngine
 from consent_service.settings import Settings
 
 POLICIES = Settings().policies_dir
@@ -107,6 +107,7 @@ def test_a_forbid_that_fails_at_run_time_denies_and_alarms(write: WritePolicies)
         PolicyRequest(EntityRef("R", "u"), "go", EntityRef("R", "r"), {"n": 1}),
         PolicyRequest(EntityRef("not a type", "u"), "go", EntityRef("R", "r"), {"n": 1}),
         PolicyRequest(EntityRef("U", "u"), "go", EntityRef("R", "r"), {"n": 2**70}),
+        PolicyRequest(EntityRef("U", "u"), "go", EntityRef("R", "r"), {"n": object()}),  # type: ignore[dict-item]  # the point
     ],
 )
 def test_a_question_that_does_not_fit_the_schema_is_denied(
@@ -117,6 +118,12 @@ def test_a_question_that_does_not_fit_the_schema_is_denied(
     decision = engine.decide(request_)
     assert (decision.effect, decision.reasons) == (Effect.DENY, ("policy_error",))
     assert alarms
+
+
+def test_an_error_raises_the_standing_alarm(write: WritePolicies) -> None:
+    before = POLICY_ERRORS._value.get()
+    assert PolicyEngine.load(write(PERMIT)).decide(question()).effect is Effect.DENY
+    assert POLICY_ERRORS._value.get() == before + 1
 
 
 @pytest.mark.parametrize(
