@@ -12,7 +12,15 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 
 from consent_service.accounts.domain import Principal, Role
-from consent_service.accounts.schemas import CreatedPerson, KeyList, KeyOut, Me, NewKey
+from consent_service.accounts.schemas import (
+    CreatedPerson,
+    KeyList,
+    KeyOut,
+    Me,
+    NewKey,
+    WebhookIn,
+    WebhookSecret,
+)
 from consent_service.accounts.service import AccountService
 from consent_service.db.session import reading, transaction
 from consent_service.kernel.errors import ForbiddenError, UnauthenticatedError
@@ -89,6 +97,15 @@ def create_person(
         return CreatedPerson(person_id=person_id, api_key=key)
 
     return services.idempotency.once(request, caller.id, {}, create, 201)
+
+
+@router.put("/me/webhook", summary="Say where notices go")
+def set_webhook(
+    body: WebhookIn, services: Services, caller: Annotated[Principal, Depends(require("relying_party"))]
+) -> WebhookSecret:
+    """Set the address of your notices and get a fresh signing secret (Standard Webhooks), shown once."""
+    with transaction(services.engine) as session:
+        return WebhookSecret(webhook_secret=services.accounts.set_webhook(session, caller.id, body.url))
 
 
 @router.get("/me", summary="The caller")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from consent_service.accounts.tables import ApiKeyRow, PrincipalRow, WebhookEndpointRow, WebhookEventRow
@@ -73,6 +73,12 @@ def claim_due(
         session.add(event)
     session.flush()
     return found
+
+
+def count_events(session: Session) -> dict[str, int]:
+    """Return how many notices are in each state."""
+    counted = select(WebhookEventRow.state, func.count()).group_by(WebhookEventRow.state)
+    return dict(session.exec(counted).all())
 
 
 def anything_due(session: Session, now: datetime) -> bool:

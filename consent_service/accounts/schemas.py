@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from consent_service.accounts.domain import Role
 from consent_service.accounts.tables import ApiKeyRow
@@ -45,3 +45,17 @@ class NewKey(BaseModel):
     """A fresh API key."""
 
     api_key: str = Field(description="Bearer token; shown once.")
+
+
+class WebhookIn(BaseModel):
+    """Where notices are to go."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(max_length=2000, examples=["https://platform.example/hooks/consent"])
+
+
+class WebhookSecret(BaseModel):
+    """The secret notices are signed with; shown once."""
+
+    webhook_secret: str = Field(description="`whsec_...`, as Standard Webhooks libraries take it.")

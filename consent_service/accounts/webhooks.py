@@ -93,6 +93,11 @@ class WebhookDelivery:
             self._settle(event, endpoint, self._attempt(event, endpoint))
         return len(claimed)
 
+    def backlog(self) -> dict[str, int]:
+        """Return how many notices are `pending`, `delivered` and `dead`."""
+        with reading(self._engine) as session:
+            return repository.count_events(session)
+
     def close(self) -> None:
         """Let go of open connections."""
         self._http.close()

@@ -97,6 +97,10 @@ class AuditLog:
         size = repository.size(session)
         return sign(Checkpoint(self._origin, size, self.root(session, size)), self._key)
 
+    def size(self, session: Session) -> int:
+        """Return how many leaves the session sees."""
+        return repository.size(session)
+
     def root(self, session: Session, size: int) -> bytes:
         """Return the root of the first `size` leaves.
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from consent_service.jobs.tables import JobRequestRow
@@ -45,6 +45,11 @@ def waiting(session: Session, names: Sequence[str], limit: int) -> tuple[JobRequ
         .limit(limit)
     )
     return tuple(JobRequest(row.job_id, row.name, tuple(json.loads(row.arguments))) for row in rows)
+
+
+def count(session: Session) -> int:
+    """Return how many requests wait for a runner."""
+    return session.exec(select(func.count()).select_from(JobRequestRow)).one()
 
 
 def remove(session: Session, job_ids: Sequence[str]) -> None:

@@ -143,6 +143,11 @@ class JobRuntime:
         os.close(self._lock)
         self._lock = None
 
+    def backlog(self) -> int:
+        """Return how many requests no runner has taken over yet."""
+        with reading(self._engine) as session:
+            return outbox.count(session)
+
     def wait(self, job_id: str, seconds: float = 30.0) -> str | None:
         """Return the state of a job once it has ended (`SUCCESS`, `ERROR`, ...), or after so many seconds."""
         pause = Event()

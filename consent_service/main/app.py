@@ -19,6 +19,7 @@ from consent_service.clips.api import router as clips_router
 from consent_service.container import Container, build
 from consent_service.grants.api import router as grants_router
 from consent_service.main import health
+from consent_service.main.gauges import Gauges
 from consent_service.main.openapi import describe
 from consent_service.reviews.api import router as reviews_router
 from consent_service.settings import Settings
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None, container: Container | None = N
             ready = await run_in_threadpool(build, chosen)
         try:
             app.state.container = ready
+            app.state.metrics.registry.register(Gauges(ready))
             await run_in_threadpool(ready.start)
             yield
         finally:

@@ -51,6 +51,9 @@ def test_metrics_count_routes_not_paths(client: TestClient) -> None:
     text = client.get("/metrics").text
     assert 'route="/v1/log/entries/{index}",status="404"' in text
     assert "entries/7" not in text
+    for gauge in ("consent_jobs_waiting 0.0", 'consent_notices{state="dead"} 0.0', "consent_log_entries 0.0"):
+        assert gauge in text
+    assert "consent_policy" in text  # counted by another room, in the registry of the process
 
 
 def test_the_log_is_public(client: TestClient) -> None:

@@ -108,3 +108,19 @@ def test_last_use_is_noted_and_no_secret_is_stored(
     assert key.secret not in repr(row) + repr(key)
     data = b"".join(path.read_bytes() for path in container.settings.data_dir.glob("consent.db*"))
     assert key.secret.encode() not in data
+
+
+def test_a_relying_party_says_where_notices_go(client: TestClient, callers: Any) -> None:
+    _, party = callers.relying_party()
+    first, second = (
+        client.put("/v1/me/webhook", headers=party, json={"url": "http://127.0.0.1:9/"}).json()
+        for _ in range(2)
+    )
+    assert first["webhook_secret"].startswith("whsec_")
+    assert first != second
+    refused = client.put("/v1/me/webhook", headers=party, json={"url": "http://10.0.0.1/"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "webhook_url_not_allowed")
+    _, person = callers.person()
+    assert (
+        client.put("/v1/me/webhook", headers=person, json={"url": "http://127.0.0.1:9/"}).status_code == 403
+    )
