@@ -148,7 +148,7 @@ class _Judge:
         manifest_id = _text(entry.get("active_manifest"))
         relationship = _text(entry.get("relationship")) or "unknown"
         recorded = self._recorded(entry, owner, index)
-        failures = {code for code in recorded.failed if code != "signingCredential.untrusted"}
+        failures = set(recorded.integrity_failures)
         if manifest_id is None:
             return Ingredient(relationship, None, tuple(sorted(failures)), None)
         manifest = self._manifests.get(manifest_id)
@@ -160,7 +160,7 @@ class _Judge:
             relationship,
             manifest_id,
             tuple(sorted(failures)),
-            trusted=self._ingredient_trusted(manifest_id),
+            trusted=not recorded.credential_failures and self._ingredient_trusted(manifest_id),
             ingredients=self._ingredients(manifest_id, depth + 1),
             source_types=_source_types(manifest),
             grants=_grants(manifest)[0],

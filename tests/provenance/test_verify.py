@@ -285,6 +285,25 @@ def test_a_remix_of_a_tampered_clip_is_not_good(world: World, flipped: Path, tmp
     assert not verdict.good
 
 
+def test_a_tampered_grandparent_is_found(world: World, flipped: Path, tmp_path: Path) -> None:
+    first = remix(world, flipped, tmp_path / "first.mp4")
+    second = remix(world, first, tmp_path / "second.mp4")
+    lineage = world.ask(second).lineage
+    assert (lineage.state, lineage.sound) == (LineageState.TAMPERED, Answer.NO)
+    assert len(lineage.manifest_ids) == 2
+
+
+def test_a_remix_of_an_unsigned_or_untrusted_clip_says_so(
+    world: World, clip: Path, marked: Path, tmp_path: Path
+) -> None:
+    init_development_pki(tmp_path / "strange", datetime.now(UTC))
+    stranger = LocalSigner(SigningIdentity.load(tmp_path / "strange"))
+    sign_file(marked, tmp_path / "foreign.mp4", world.claim, signer=stranger, timestamp_url=None)
+    for parent, state in ((clip, LineageState.UNSIGNED), (tmp_path / "foreign.mp4", LineageState.UNTRUSTED)):
+        verdict = world.ask(remix(world, parent, tmp_path / "remix.mp4"))
+        assert (verdict.state, verdict.lineage.state) == (VerdictState.VERIFIED, state)
+
+
 def test_a_verdict_is_json(world: World, copy: Path) -> None:
     for path in (world.signed, copy):
         values = json.loads(json.dumps(world.ask(path).to_json()))
