@@ -1,94 +1,31 @@
 """What passes between a caller and a sandboxed process, and why the caller may read it.
 
-In: values of our own plain types. Out: framed bytes on a pipe. The request comes from the caller and is
-trusted. The answers come from a process that may have been taken over by the file it decoded, so they are
-unpickled by a reader that can make nothing but numbers, text, containers, numpy arrays, and the values
-(dataclasses, enums) of the packages concerned: never call a function, never import a stranger's module.
+In: values, exceptions. Out: framed bytes on a pipe. The request comes from the caller and is trusted. The
+answers come from a process that may have been taken over by the file it decoded: their sizes are checked
+before anything is held, and they can hold plain values only (see `values`).
 """
 
 import builtins
-import dataclasses
-import enum
 import importlib
-import io
 import json
 import os
-import pickle
 import struct
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 
 from provenance.errors import ProvenanceError
+from provenance.media.values import Buffer, ForeignValueError, Packer, Unpacker
 
 PROGRESS, ITEM, RESULT, FAILURE = range(4)
 _HEADER = struct.Struct("<BIQ")
 _LENGTH = struct.Struct("<Q")
-_MAX_BUFFERS = 256
-_PLAIN = {
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
-    ("builtins", "bytearray"): bytearray,
-    ("builtins", "complex"): complex,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-_PLAIN_MODULES = {
-    "fractions": ("Fraction",),
-    "decimal": ("Decimal",),
-    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
-    "uuid": ("UUID",),
-    "pathlib": ("Path", "PosixPath"),
-    "pathlib._local": ("Path", "PosixPath"),
-    "numpy._core.multiarray": ("_reconstruct", "scalar"),
-    "numpy._core.numeric": ("_frombuffer",),
-}
+_MAX_BUFFERS = 4096
 
 
 class BrokenMessageError(Exception):
     """The bytes on the pipe are not a message this reader accepts."""
 
 
-def is_value_class(found: object) -> bool:
-    """Whether a class is a plain value: a dataclass, an enum or a named tuple."""
-    if not isinstance(found, type):
-        return False
-    named_tuple = issubclass(found, tuple) and hasattr(found, "_fields")
-    return dataclasses.is_dataclass(found) or issubclass(found, enum.Enum) or named_tuple
-
-
-class _ValueReader(pickle.Unpickler):
-    """Unpickles plain values only.
-
-    Args:
-        data: Pickle bytes.
-        buffers: Out-of-band buffers of arrays.
-        packages: Top-level packages whose value classes may appear.
-    """
-
-    def __init__(self, data: bytes, buffers: list[bytearray], packages: frozenset[str]) -> None:
-        super().__init__(io.BytesIO(data), buffers=buffers)
-        self._packages = packages
-
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401  # the base class says so
-        """Resolve a class that may appear in an answer."""
-        if (module, name) in _PLAIN:
-            return _PLAIN[module, name]
-        if name in _PLAIN_MODULES.get(module, ()):
-            return getattr(importlib.import_module(module), name)
-        if module.partition(".")[0] in self._packages and "." not in name:
-            found = getattr(importlib.import_module(module), name, None)
-            if is_value_class(found):
-                return found
-        raise BrokenMessageError(f"an answer may not hold `{module}.{name}`")
-
-    def persistent_load(self, _: object) -> Any:  # noqa: ANN401  # the base class says so
-        """Refuse persistent references."""
-        raise BrokenMessageError("an answer may not hold references")
-
-
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+def _write_all(descriptor: int, data: Buffer) -> None:
     rest = memoryview(data).cast("B")
     while rest:
         rest = rest[os.write(descriptor, rest) :]
@@ -101,14 +38,16 @@ def send(descriptor: int, kind: int, value: object) -> None:
         descriptor: Pipe to write to.
         kind: One of the message kinds.
         value: What to send.
+
+    Raises:
+        ForeignValueError: If it is not a plain value; nothing is written then.
     """
-    buffers: list[pickle.PickleBuffer] = []
-    payload = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-    raw = [buffer.raw() for buffer in buffers]
-    head = _HEADER.pack(kind, len(raw), len(payload))
-    _write_all(descriptor, head + b"".join(_LENGTH.pack(len(view)) for view in raw) + payload)
-    for view in raw:
-        _write_all(descriptor, view)
+    packer = Packer()
+    payload = json.dumps(packer.pack(value)).encode()
+    lengths = b"".join(_LENGTH.pack(len(buffer)) for buffer in packer.buffers)
+    _write_all(descriptor, _HEADER.pack(kind, len(packer.buffers), len(payload)) + lengths + payload)
+    for buffer in packer.buffers:
+        _write_all(descriptor, buffer)
 
 
 def receive(read: Callable[[int], bytearray], limit: int, packages: frozenset[str]) -> tuple[int, object]:
@@ -135,10 +74,8 @@ def receive(read: Callable[[int], bytearray], limit: int, packages: frozenset[st
     payload = bytes(read(length))
     buffers = [read(size) for size in lengths]
     try:
-        return kind, _ValueReader(payload, buffers, packages).load()
-    except BrokenMessageError:
-        raise
-    except Exception as error:
+        return kind, Unpacker(buffers, packages).unpack(json.loads(payload))
+    except (ForeignValueError, ValueError, RecursionError) as error:
         raise BrokenMessageError("an answer cannot be read") from error
 
 

@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.errors import EmptyMediaError, MediaLimitError, NotMediaError
@@ -15,6 +15,7 @@ def test_limits_that_nothing_satisfies_are_refused(name: str) -> None:
         MediaLimits(**{name: 0})
 
 
+@settings(deadline=None)
 @given(width=st.integers(1, 20_000), height=st.integers(1, 20_000))
 def test_a_picture_passes_exactly_within_side_and_area(width: int, height: int) -> None:
     limits = MediaLimits(max_side=4000, max_pixels=4_000_000)

@@ -1,7 +1,7 @@
 import contextlib
 import enum
+import fcntl
 import os
-import pickle
 import struct
 import threading
 from collections.abc import Iterator
@@ -9,28 +9,39 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_st
 
 from provenance.errors import EmptyMediaError, ProvenanceError
 from provenance.media import MediaInfo, messages
 from provenance.media.messages import FAILURE, ITEM, RESULT, BrokenMessageError
+from provenance.media.values import ForeignValueError
 
 PACKAGES = frozenset(("provenance", __name__.partition(".")[0]))
 LIMIT = 1 << 20
 plain_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text() | st.integers() | st.binary(), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 
 
 class Colour(enum.Enum):
     RED = "red"
+
+
+class Pair(NamedTuple):
+    left: int
+    right: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +91,24 @@ def there_and_back(value: object, limit: int = LIMIT) -> object:
 
 def receive_raw(raw: bytes, limit: int = LIMIT) -> object:
     with pipe() as (read, write):
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 1 << 18)
         os.write(write, raw)
         os.close(write)
         return messages.receive(lambda size: read_exactly(read, size), limit, PACKAGES)[1]
 
 
-def framed(payload: bytes, kind: int = RESULT) -> bytes:
-    return struct.pack("<BIQ", kind, 0, len(payload)) + payload
+def framed(payload: bytes, kind: int = RESULT, buffers: tuple[bytes, ...] = ()) -> bytes:
+    lengths = b"".join(struct.pack("<Q", len(buffer)) for buffer in buffers)
+    return struct.pack("<BIQ", kind, len(buffers), len(payload)) + lengths + payload + b"".join(buffers)
 
 
+@settings(deadline=None)
 @given(value=plain_values)
 def test_plain_values_come_back(value: object) -> None:
     assert there_and_back(value) == value
 
 
+@settings(deadline=None)
 @given(
     array=numpy_st.arrays(
         dtype=st.sampled_from([np.uint8, np.float32, np.int64, np.bool_]),
@@ -112,39 +127,57 @@ def test_value_classes_come_back() -> None:
     value = Value(Colour.RED, Fraction(30000, 1001), Path("x"), datetime(2026, 11, 22, tzinfo=UTC))
     assert there_and_back(value) == value
     info = MediaInfo("x", 1.0, None, None, None, False, True, None, "aac", 48000, 0)  # noqa: FBT003  # fields
-    assert there_and_back({"items": (info, {1, 2}, np.float32(0.5))}) == {"items": (info, {1, 2}, 0.5)}
-
-
-class _Call:
-    def __init__(self, function: object, *arguments: object) -> None:
-        self._parts = function, arguments
-
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        return self._parts
+    mixed = {"items": (info, {1, 2}, frozenset("a"), np.float32(0.5), Pair(1, Path("y")))}
+    assert there_and_back(mixed) == mixed
 
 
 @pytest.mark.parametrize(
     "payload",
     [
-        pickle.dumps(_Call(os.system, "true")),
-        pickle.dumps(_Call(eval, "1")),
-        b"cbuiltins\ngetattr\n.",
-        b"cos\nsystem\n(S'true'\ntR.",
-        b"cprovenance.media.sandbox\nrun_sandboxed\n.",
-        b"cprovenance.media.launcher\nLAUNCHER\n.",
-        b"\x80\x04\x8c\x13provenance.media.probe\x94\x8c\x07av.open\x94\x93.",
-        b"cnumpy\nload\n.",
-        b"cnumpy.testing._private.utils\nrunstring\n.",
-        b"cpathlib\nos\n.",
-        b"Ppersistent\n.",
-        b"",
-        b"garbage",
-        b"\x80\x05\x97.",
+        '["value", "os", "system", {"command": "true"}]',
+        '["value", "builtins", "eval", {"source": "1"}]',
+        '["value", "subprocess", "Popen", {"args": "true"}]',
+        '["value", "provenance.media.sandbox", "run_sandboxed", {"function": "x"}]',
+        '["value", "provenance.media.launcher", "LAUNCHER", {}]',
+        '["value", "provenance.media.launcher", "Launcher", {}]',
+        '["value", "provenance.media.probe", "av.open", {}]',
+        '["value", "provenance.media.probe", "__builtins__", {}]',
+        '["value", "provenance.none", "Value", {}]',
+        '["value", "provenance.media.limits", "MediaLimits", {"max_bytes": 0}]',
+        '["value", "provenance.media.limits", "MediaLimits", {"unknown": 1}]',
+        '["value", "provenance.media.limits", "MediaLimits", []]',
+        '["enum", "provenance.media.limits", "MediaLimits", "max_bytes"]',
+        '["enum", "signal", "Signals", "SIGINT"]',
+        '["array", "|O", [1], 0]',
+        '["array", "<f4", [2], 0]',
+        '["array", "<f4", [-1], 0]',
+        '["array", "<f4", [4611686018427387904], 0]',
+        '["array", "<f4,<f4", [1], 0]',
+        '["number", "|V8", [], 0]',
+        '["bytes", 7]',
+        '["fraction", 1, 0]',
+        '["time", "yesterday"]',
+        '["set", [["list", []]]]',
+        '["unknown", 1]',
+        '["list"]',
+        "[]",
+        "{}",
+        "[[[[",
+        "[" * 100_000,
+        "",
+        "nonsense",
     ],
 )
-def test_hostile_answers_are_refused(payload: bytes) -> None:
+def test_hostile_answers_are_refused(payload: str) -> None:
     with pytest.raises(BrokenMessageError):
-        receive_raw(framed(payload))
+        receive_raw(framed(payload.encode(), buffers=(b"\0" * 4,)))
+
+
+def test_what_is_no_value_is_not_sent() -> None:
+    with pipe() as (_, write):
+        for value in (os.getcwd, object(), np.array(["x"], dtype=object), MediaInfo, [lambda: 1]):
+            with pytest.raises(ForeignValueError):
+                messages.send(write, RESULT, value)
 
 
 def test_announced_sizes_are_checked_before_anything_is_held() -> None:
@@ -163,6 +196,7 @@ def test_a_pipe_that_ends_is_not_an_answer() -> None:
         receive_raw(framed(b"abc")[:-1])
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=200))
 def test_arbitrary_bytes_never_do_more_than_fail(data: bytes) -> None:
     with contextlib.suppress(BrokenMessageError, EOFError):

@@ -4,7 +4,7 @@ import errno
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.media import seccomp
@@ -84,6 +84,7 @@ def test_signals_reach_the_process_itself_only(architecture: Architecture, progr
         assert run(program, architecture.audit, number, (0xFFFFFFFFFFFFFFFF,)) == DENY
 
 
+@settings(deadline=None)
 @given(pointer=st.integers(0, 2**64 - 1))
 def test_limits_can_be_read_and_never_set(pointer: int) -> None:
     for architecture in ARCHITECTURES.values():
