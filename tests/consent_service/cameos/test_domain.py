@@ -97,7 +97,7 @@ def test_each_shortcoming_rejects_with_its_reason(evidence: RecordingEvidence, r
     ("evidence", "reason"),
     [
         (with_face(constancy=Outcome.INCONCLUSIVE), Reason.FACE_CHANGED),
-        (with_face(parallax=0.045), Reason.NO_PARALLAX),
+        (with_face(parallax=0.05), Reason.NO_PARALLAX),
         (with_history(face=Outcome.INCONCLUSIVE, voice=Outcome.MATCH), Reason.FACE_MISMATCH),
         (with_history(face=Outcome.MATCH, voice=Outcome.INCONCLUSIVE), Reason.VOICE_MISMATCH),
         (with_history(elsewhere=True), Reason.FACE_ENROLLED_ELSEWHERE),
