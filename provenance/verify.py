@@ -17,10 +17,10 @@ The order, repeated beside the code:
 Serves: C2PA 2.x clauses 15 (validation) and 18.10 (soft binding); C2PA Soft Binding Resolution API 2.4.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from provenance.agreement import Mark, agreement, binds
 from provenance.answer import Answer
 from provenance.errors import (
     DecoderCrashedError,
@@ -33,29 +33,16 @@ from provenance.errors import (
 from provenance.lineage import assess, walk
 from provenance.manifests import GrantReference, ManifestReading, TrustPolicy, read_file, read_recovered
 from provenance.media import DEFAULT_LIMITS, MediaLimits, probe
-from provenance.softbinding.assertion import FINGERPRINT_ALG, SOFT_BINDING_ALG, SoftBinding
+from provenance.softbinding.assertion import FINGERPRINT_ALG
 from provenance.softbinding.fingerprint import Fingerprint, fingerprint_file, same_content
 from provenance.softbinding.repository import ManifestRepository
 from provenance.softbinding.resolution import Candidate, resolve_fingerprint, resolve_watermark
 from provenance.verdict import NO_LINEAGE, ConsentAnswer, ConsentCheck, Verdict, VerdictState
-from provenance.watermark import DetectionReport, KeyRing, detect_file
+from provenance.watermark import KeyRing, detect_file
 
 __all__ = ["ConsentAnswer", "ConsentCheck", "Verdict", "VerdictState", "verify_file"]
 
 _BROKEN = (EmptyMediaError, NotMediaError, MalformedMediaError, DecoderCrashedError)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """What looking for the mark gave; `broken` when the media could not be decoded at all."""
-
-    report: DetectionReport | None = None
-    reason: str | None = None
-    broken: bool = False
-
-    @property
-    def payload(self) -> bytes | None:
-        return self.report.payload if self.report is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +104,7 @@ def verify_file(
         finding = _by_manifest(job, reading, mark)
     # 4. Without one, the mark leads to stored manifests.
     elif mark.payload is not None:
-        finding = _by_mark(job, reading, mark.payload)
+        finding = _by_mark(job, reading, mark)
     # 5. Without either, the picture alone gives hints.
     else:
         finding = _by_picture(job, reading, mark)
@@ -134,20 +121,20 @@ def _read_manifest(job: _Inspection) -> ManifestReading:
         return ManifestReading(present=False, malformed=True, reasons=(error.code,))
 
 
-def _find_mark(job: _Inspection, *, thorough: bool) -> _Mark:
+def _find_mark(job: _Inspection, *, thorough: bool) -> Mark:
     try:
         if job.keys is None:
             probe(job.path, job.limits)
-            return _Mark(reason="no_watermark_keys")
-        return _Mark(detect_file(job.path, keys=job.keys, limits=job.limits, deep=thorough))
+            return Mark(reason="no_watermark_keys")
+        return Mark(detect_file(job.path, keys=job.keys, limits=job.limits, deep=thorough))
     except MediaLimitError:
         raise
     except MediaError as error:
-        return _Mark(reason=error.code, broken=isinstance(error, _BROKEN))
+        return Mark(reason=error.code, broken=isinstance(error, _BROKEN))
 
 
-def _by_manifest(job: _Inspection, reading: ManifestReading, mark: _Mark) -> _Finding:
-    marked, reasons = _agreement(reading, mark)
+def _by_manifest(job: _Inspection, reading: ManifestReading, mark: Mark) -> _Finding:
+    marked, reasons = agreement(reading, mark)
     state = _own_state(reading)
     candidates: tuple[Candidate, ...] = ()
     if "watermark_disagrees" in reasons:
@@ -163,23 +150,8 @@ def _own_state(reading: ManifestReading) -> VerdictState:
     return VerdictState.VERIFIED if reading.trusted else VerdictState.UNTRUSTED
 
 
-def _agreement(reading: ManifestReading, mark: _Mark) -> tuple[Answer, tuple[str, ...]]:
-    """Whether the mark in the content is the one that the manifest binds."""
-    bound = _bound_payloads(reading)
-    if mark.report is None:
-        return Answer.UNKNOWN, (mark.reason,) if mark.reason else ()
-    if mark.payload is None:
-        return Answer.NO, ("watermark_not_found",) if bound else ()
-    if any(payload.startswith(mark.payload) for payload in bound):
-        return Answer.YES, ()
-    below = [payload for one in walk(reading.ingredients) for payload in _payloads(one.soft_bindings)]
-    if any(payload.startswith(mark.payload) for payload in below):
-        return Answer.NO if bound else Answer.UNKNOWN, ("watermark_of_ingredient",)
-    return Answer.NO, ("watermark_disagrees",)
-
-
-def _by_mark(job: _Inspection, reading: ManifestReading, payload: bytes) -> _Finding:
-    candidates = _candidates(job, payload)
+def _by_mark(job: _Inspection, reading: ManifestReading, mark: Mark) -> _Finding:
+    candidates = _candidates(job, mark.payload)
     reasons = reading.reasons
     if not candidates:
         code = "no_repository" if job.repository is None else "watermark_unknown_to_repository"
@@ -188,12 +160,13 @@ def _by_mark(job: _Inspection, reading: ManifestReading, payload: bytes) -> _Fin
         reasons += ("several_manifests",)
     best = candidates[0]
     found = read_recovered(job.path, best.stored.manifest, trust=job.trust, limits=job.limits)
-    if not found.claim_intact or not any(one.startswith(payload) for one in _bound_payloads(found)):
+    if not found.claim_intact or not binds(found, mark.payload):
         reasons += ("stored_manifest_unusable",)
         return _Finding(VerdictState.UNRESOLVED, Answer.YES, reasons=reasons, candidates=candidates)
     same, picture_reasons = _same_picture(job, found, best)
-    reasons += picture_reasons + found.reasons
-    if same is Answer.NO:
+    _, mark_reasons = agreement(found, mark)
+    reasons += picture_reasons + mark_reasons + found.reasons
+    if same is Answer.NO or "watermark_disagrees" in mark_reasons:
         identity = found.manifest_id
         return _Finding(VerdictState.MISMATCH, Answer.NO, None, identity, reasons, candidates)
     state = VerdictState.RECOVERED if found.trusted else VerdictState.UNTRUSTED
@@ -219,7 +192,7 @@ def _compare(ours: Fingerprint | None, signed: bytes) -> Answer:
         return Answer.UNKNOWN
 
 
-def _by_picture(job: _Inspection, reading: ManifestReading, mark: _Mark) -> _Finding:
+def _by_picture(job: _Inspection, reading: ManifestReading, mark: Mark) -> _Finding:
     reasons = reading.reasons + ((mark.reason,) if mark.reason else ())
     marked = Answer.UNKNOWN if mark.report is None else Answer.NO
     if reading.malformed or mark.broken:
@@ -245,16 +218,8 @@ def _fingerprint(job: _Inspection) -> Fingerprint | None:
         return None
 
 
-def _bound_payloads(reading: ManifestReading) -> tuple[bytes, ...]:
-    return _payloads(reading.soft_bindings)
-
-
-def _payloads(bindings: Iterable[SoftBinding]) -> tuple[bytes, ...]:
-    return tuple(binding.value for binding in bindings if binding.alg == SOFT_BINDING_ALG)
-
-
 def _conclude(
-    finding: _Finding, embedded: ManifestReading, mark: _Mark, consent: ConsentCheck | None
+    finding: _Finding, embedded: ManifestReading, mark: Mark, consent: ConsentCheck | None
 ) -> Verdict:
     relied = finding.reading
     # 6. Judge the lineage of the manifest relied on.
@@ -298,7 +263,7 @@ def _all_grants(reading: ManifestReading) -> tuple[GrantReference, ...]:
     return tuple(dict.fromkeys((*reading.grants, *inherited)))
 
 
-def _evidence(finding: _Finding, mark: _Mark) -> dict[str, object]:
+def _evidence(finding: _Finding, mark: Mark) -> dict[str, object]:
     relied = finding.reading
     return {
         "manifest": relied.to_json() if relied is not None else None,
