@@ -4,7 +4,7 @@ In: `Authorization: Bearer csk_...`. Out: a `Principal` of one of the roles a ro
 Source: RFC 6750 section 2.1.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Protocol, cast
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -44,7 +44,7 @@ class _Container(Protocol):
     def engine(self) -> Engine: ...
 
 
-def _container(request: Request) -> _Container:
+async def _container(request: Request) -> _Container:
     return cast("_Container", request.app.state.container)
 
 
@@ -69,10 +69,10 @@ def principal(
     return caller
 
 
-def require(*roles: Role) -> Callable[[Principal], Principal]:
+def require(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
     """Return a dependency that gives the caller when they have one of these roles."""
 
-    def check(caller: Annotated[Principal, Depends(principal)]) -> Principal:
+    async def check(caller: Annotated[Principal, Depends(principal)]) -> Principal:
         if caller.role not in roles:
             raise ForbiddenError(
                 "role_not_allowed", "this needs the role " + " or ".join(f"`{r}`" for r in roles)

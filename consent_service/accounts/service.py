@@ -125,13 +125,12 @@ class AccountService:
             UnauthenticatedError: No live key of an enabled principal; which of these is not said.
         """
         key = parse_key(text)
-        found = repository.principal_of_key(session, key.id) if key else None
-        if key is None or found is None or not key.matches(found[0].digest):
+        holder = repository.holder_of_key(session, key.id) if key else None
+        if key is None or holder is None or not key.matches(holder.digest):
             raise UnauthenticatedError("api_key_invalid", "the api key is not valid")
-        row, principal = found
         now = self._clock.now()
-        stale = row.last_used_at is None or now - row.last_used_at >= LAST_USE_STEP
-        return Principal(principal.id, _role(principal.role)), now if stale else None
+        stale = holder.last_used_at is None or now - holder.last_used_at >= LAST_USE_STEP
+        return Principal(holder.principal_id, _role(holder.role)), now if stale else None
 
     def note_use(self, session: Session, text: str, at: datetime) -> None:
         """Note when a key was used."""

@@ -24,7 +24,7 @@ class _Container(Protocol):
     def engine(self) -> Engine: ...
 
 
-def _container(request: Request) -> _Container:
+async def _container(request: Request) -> _Container:
     return cast("_Container", request.app.state.container)
 
 
