@@ -81,8 +81,8 @@ FACE: Final = OperatingPoint("face-dlib-1", 0.45, 0.35, fmr=0.0, fnmr=0.0, genui
 FACE_CONSTANCY: Final = OperatingPoint(
     "face-constancy-dlib-1", 0.40, 0.30, 0.0008, 0.0, genuine=228, impostor=1257
 )
-"""1 - Euclidean distance, within one recording. Of many pairs the worst counts there, so the bounds lie lower;
-a change of person shows in many pairs at once."""
+"""1 - Euclidean distance, within one recording. Of many pairs the worst counts there, so the bounds lie
+lower; a change of person shows in many pairs at once."""
 
 VOICE_BRIEF: Final = OperatingPoint("voice-ge2e-brief-1", 0.77, 0.60, 0.0008, 0.0, 703, 14_900)
 """Cosine; 3 s of clean speech."""
@@ -92,8 +92,8 @@ VOICE_LONG: Final = OperatingPoint("voice-ge2e-long-1", 0.81, 0.70, 0.0010, 0.00
 higher."""
 
 VOICE_NOISY: Final = OperatingPoint("voice-ge2e-noisy-1", 0.75, 0.50, 0.0005, 0.0, 703, 14_900)
-"""Cosine; 3 s of speech 20 dB above white noise. The scores of one person fall first, so a low one says less: at
-10 dB, 3 % of genuine comparisons would be non-matches."""
+"""Cosine; 3 s of speech 20 dB above white noise. The scores of one person fall first, so a low one says
+less: at 10 dB, 3 % of genuine comparisons would be non-matches."""
 
 _LONG_SECONDS: Final = 5.0
 _CLEAN_DB: Final = 18.0
