@@ -49,7 +49,14 @@ class Finisher:
         marked, signed = folder / MARKED, folder / SIGNED
         if not signed.exists():
             claim = replace(claim, fingerprint=fingerprint_file(marked, self.limits).encode())
-            sign_file(marked, signed, claim, signer=self.signer, timestamp_url=self.timestamp_url)
+            sign_file(
+                marked,
+                signed,
+                claim,
+                signer=self.signer,
+                timestamp_url=self.timestamp_url,
+                trust=self.trust,
+            )
         return read_file(signed, trust=self.trust, limits=self.limits)
 
     def verify(self, folder: Path) -> Verdict:
