@@ -7,7 +7,9 @@ it; the finished file becomes visible only by the last step's single transaction
 
 import re
 import secrets
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from math import ceil
 from pathlib import Path
 from typing import Final, cast
@@ -60,6 +62,19 @@ _TITLE: Final = "Generated clip"  # says nothing about anybody
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,63}")  # anything else is a class name: of no use outside
 
 
+def _unless_at_rest(
+    step: Callable[["Publisher", Clip], ClipState],
+) -> Callable[["Publisher", ClipId], ClipState]:
+    """Make a step do nothing for a clip that has come to rest, as when it ended but its record was lost."""
+
+    @wraps(step)
+    def run(self: "Publisher", clip_id: ClipId) -> ClipState:
+        clip = self.load(clip_id)
+        return clip.state if clip.state in RESTING else step(self, clip)
+
+    return run
+
+
 class Publisher:
     """The steps; `workflows` strings them together."""
 
@@ -81,13 +96,15 @@ class Publisher:
         self._scanner = scanner
         self._finisher = finisher
 
-    def check_declared(self, clip_id: ClipId) -> ClipState:
+    def load(self, clip_id: ClipId) -> Clip:
+        """Return a clip as it stands."""
+        return self._ledger.read(clip_id)
+
+    @_unless_at_rest
+    def check_declared(self, clip: Clip) -> ClipState:
         """Ask the grants about every declared likeness."""
-        clip = self._ledger.step(clip_id, ClipState.CHECKING)
-        if clip.state in RESTING:
-            return clip.state
         checks = tuple(self._check(clip, likeness) for likeness in clip.declaration.likenesses)
-        return self._ledger.step(clip_id, ClipState.CHECKING, checks=checks).state
+        return self._ledger.step(clip.clip_id, ClipState.CHECKING, checks=checks).state
 
     def _check(self, clip: Clip, likeness: DeclaredLikeness) -> LikenessCheck:
         declaration = clip.declaration
@@ -114,22 +131,22 @@ class Publisher:
             valid_until=answer.valid_until,
         )
 
-    def scan_for_undeclared(self, clip_id: ClipId) -> ClipState:
+    @_unless_at_rest
+    def scan_for_undeclared(self, clip: Clip) -> ClipState:
         """Look and listen for every enrolled likeness, and for people nobody knows."""
-        clip = self._ledger.read(clip_id)
         with self._ledger.reading() as session:
             gallery = self._cameos.gallery(session)
         scan = self._scanner.scan(self._source(clip), clip.source, clip.declaration, gallery)
-        return self._ledger.step(clip_id, ClipState.CHECKING, scan=scan).state
+        return self._ledger.step(clip.clip_id, ClipState.CHECKING, scan=scan).state
 
-    def decide(self, clip_id: ClipId) -> ClipState:
+    @_unless_at_rest
+    def decide(self, clip: Clip) -> ClipState:
         """Ask the policy whether the clip may be marked: on, refused, or held for a moderator."""
-        clip = self._ledger.read(clip_id)
         if clip.scan is None:
             raise ValueError("a clip is scanned before it is decided on")
         question = PrepareClip(
             relying_party_id=clip.relying_party_id,
-            clip_id=clip_id,
+            clip_id=clip.clip_id,
             consents=count_checks(clip.checks),
             scan=count_scan(clip.scan, clip.ruling),
         )
@@ -140,45 +157,48 @@ class Publisher:
             case Outcome.REVIEW:
                 case_id = CaseId(new_id("cas"))
                 held = ClipState.NEEDS_REVIEW
-                return self._ledger.end(clip_id, held, decision.reasons, case_id=case_id).state
+                return self._ledger.end(clip.clip_id, held, decision.reasons, case_id=case_id).state
             case Outcome.REFUSE:
-                return self._ledger.end(clip_id, ClipState.REFUSED, decision.reasons).state
+                return self._ledger.end(clip.clip_id, ClipState.REFUSED, decision.reasons).state
 
-    def record_intent(self, clip_id: ClipId) -> ClipState:
+    @_unless_at_rest
+    def record_intent(self, clip: Clip) -> ClipState:
         """Record the identifier before anything carries it; run again, it stays the same."""
         fresh = secrets.token_bytes(WATERMARK_BYTES)
         return self._ledger.step_with(
-            clip_id, ClipState.MARKING, lambda clip: {"watermark": clip.watermark or fresh}
+            clip.clip_id, ClipState.MARKING, lambda now: {"watermark": now.watermark or fresh}
         ).state
 
-    def mark(self, clip_id: ClipId) -> ClipState:
+    @_unless_at_rest
+    def mark(self, clip: Clip) -> ClipState:
         """Mark picture and sound with the one identifier."""
-        clip = self._ledger.read(clip_id)
-        report = self._finisher.mark(self._source(clip), self._files.work(clip_id), _intended(clip))
-        return self._ledger.step(clip_id, ClipState.MARKING, marks=report.to_json()).state
+        report = self._finisher.mark(self._source(clip), self._files.work(clip.clip_id), _intended(clip))
+        return self._ledger.step(clip.clip_id, ClipState.MARKING, marks=report.to_json()).state
 
-    def sign(self, clip_id: ClipId) -> ClipState:
+    @_unless_at_rest
+    def sign(self, clip: Clip) -> ClipState:
         """Sign the marked file; the manifest names the identifier and the grants, opaquely."""
-        clip = self._ledger.step(clip_id, ClipState.SIGNING)
+        clip = self._ledger.step(clip.clip_id, ClipState.SIGNING)
         manifest = self._finisher.sign(self._marked(clip), self._claim(clip))
-        return self._ledger.step(clip_id, ClipState.SIGNING, manifest_id=manifest.manifest_id).state
+        return self._ledger.step(clip.clip_id, ClipState.SIGNING, manifest_id=manifest.manifest_id).state
 
-    def verify_output(self, clip_id: ClipId) -> ClipState:
+    @_unless_at_rest
+    def verify_output(self, clip: Clip) -> ClipState:
         """Read the finished file back as a stranger would."""
-        clip = self._ledger.step(clip_id, ClipState.VERIFYING)
+        clip = self._ledger.step(clip.clip_id, ClipState.VERIFYING)
         verdict = self._finisher.verify(self._signed(clip))
         evidence = _evidence(clip, verdict, self._standings(clip))
-        return self._ledger.step(clip_id, ClipState.VERIFYING, output=evidence).state
+        return self._ledger.step(clip.clip_id, ClipState.VERIFYING, output=evidence).state
 
-    def publish(self, clip_id: ClipId) -> ClipState:
+    @_unless_at_rest
+    def publish(self, clip: Clip) -> ClipState:
         """Recheck the grants and commit the verdict, the log entry, the notice and the file, or refuse."""
-        clip = self._ledger.read(clip_id)
         decision = self._judge(clip, self._ledger.clock.now())
         if decision.outcome is not Outcome.PROCEED:
-            return self._ledger.end(clip_id, ClipState.REFUSED, decision.reasons).state
+            return self._ledger.end(clip.clip_id, ClipState.REFUSED, decision.reasons).state
         stored = self._store(clip)
         with self._ledger.transaction() as session:
-            return self._commit(session, clip_id, *stored).state
+            return self._commit(session, clip.clip_id, *stored).state
 
     def clean_up(self, clip_id: ClipId) -> ClipState:
         """Remove what a clip at rest no longer needs; a clip under review keeps its source."""
