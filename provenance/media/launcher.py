@@ -112,7 +112,8 @@ class _Zygote:
             name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ
         }
         paths = json.dumps([os.path.abspath(entry) for entry in sys.path])  # noqa: PTH100  # "" is the cwd
-        with theirs:
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(self._socket.close)
             command = [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, paths, str(theirs.fileno())]
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and program
                 command,
@@ -121,6 +122,7 @@ class _Zygote:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+            undo.pop_all()
 
     def ask(self, module: str, descriptors: list[int]) -> None:
         message = json.dumps({"module": module}).encode()
@@ -153,10 +155,13 @@ class Launcher:
 
     def _ask(self, module: str, descriptors: list[int]) -> None:
         with self._lock:
-            try:
+            with contextlib.suppress(OSError):
                 self._living().ask(module, descriptors)
-            except OSError:  # it died since it was looked at
+                return
+            try:  # it died since it was looked at
                 self._living().ask(module, descriptors)
+            except OSError as error:
+                raise SandboxUnavailableError("media processes cannot be started") from error
 
     def _living(self) -> _Zygote:
         if self._zygote is not None and not self._zygote.running():

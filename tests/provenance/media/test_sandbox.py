@@ -331,6 +331,25 @@ def test_confinement_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not confinement().processes
 
 
+def test_what_the_zygote_loads_starts_no_thread() -> None:
+    # Forking a process with threads may leave a lock held for ever.
+    program = textwrap.dedent("""
+        import os, sys
+        import provenance.verify, provenance.watermark, provenance.manifests, provenance.softbinding
+        sys.exit(len(os.listdir("/proc/self/task")) - 1)
+        """)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=launcher._ENVIRONMENT)
+
+
+def test_an_interpreter_that_cannot_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher.LAUNCHER.stop()
+    monkeypatch.setattr(sys, "executable", "/absent/python")
+    with pytest.raises(SandboxUnavailableError, match="cannot be started"):
+        run_sandboxed(hostile.answer, 1)
+    monkeypatch.undo()
+    assert run_sandboxed(hostile.answer, 1).number == 1
+
+
 def test_only_top_level_functions_are_accepted() -> None:
     with pytest.raises(TypeError, match="top-level"):
         run_sandboxed(lambda: 1)
