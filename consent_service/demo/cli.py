@@ -15,7 +15,7 @@ from rich.console import Console
 from consent_service.demo.report import Narrator
 from consent_service.demo.story import Ending, tell_story
 
-app = typer.Typer(pretty_exceptions_enable=False)
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 _CLOSING = """\
 [bold]All of it held.[/] The files are in [cyan]{out}[/]: cameos, the attacks, the generated and the published
