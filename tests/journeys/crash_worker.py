@@ -1,0 +1,140 @@
+"""A worker that dies on command: runs the jobs of one data folder and is killed at a named point.
+
+Reads one point per line from standard input; for each it forks a child that builds the real service, runs its
+jobs and sends itself SIGKILL there. Prints what became of the child. `run` lets a child finish its jobs. The
+service itself knows nothing of this: the points are wrapped around its functions in the child only.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from consent_service.clips import repository
+from consent_service.clips.domain import RESTING
+from consent_service.clips.files import ClipFiles
+from consent_service.clips.ledger import Ledger
+from consent_service.container import build
+from consent_service.db.session import reading
+from consent_service.jobs.runtime import JobRuntime
+from consent_service.kernel.ids import ClipId
+from consent_service.settings import Settings
+from provenance.manifests import LocalSigner
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def around_step(name: str, moment: str) -> None:
+    """Die before a step, after its effect but before its record, or after its record."""
+    original = JobRuntime.step
+
+    def step(
+        self: JobRuntime, step_name: str, function: Callable[..., Any], *args: Any, **options: Any
+    ) -> Any:
+        if step_name != name:
+            return original(self, step_name, function, *args, **options)
+
+        def acted(*given: Any) -> Any:
+            value = function(*given)
+            if moment == "effect":
+                die()
+            return value
+
+        value = original(self, step_name, acted, *args, **options)
+        die()
+        return value
+
+    JobRuntime.step = step  # type: ignore[assignment,method-assign]  # this process exists to be killed here
+
+
+def before(owner: type, name: str, condition: Callable[..., bool] = lambda *_: True) -> None:
+    """Die instead of calling a function."""
+    original = getattr(owner, name)
+
+    def call(*args: Any, **options: Any) -> Any:
+        if condition(*args):
+            die()
+        return original(*args, **options)
+
+    setattr(owner, name, call)
+
+
+def after(owner: type, name: str, condition: Callable[..., bool] = lambda *_: True) -> None:
+    """Die when a function has returned."""
+    original = getattr(owner, name)
+
+    def call(*args: Any, **options: Any) -> Any:
+        value = original(*args, **options)
+        if condition(*args):
+            die()
+        return value
+
+    setattr(owner, name, call)
+
+
+def while_marking() -> None:
+    """Die while the encoder is writing: as soon as its unfinished output has some size."""
+    from threading import Thread  # noqa: PLC0415  # a thread before the fork would be lost in it
+
+    folder = Settings().data_dir / "work"
+
+    def watch() -> None:
+        while not any(path.stat().st_size > 0 for path in folder.rglob("*.partial")):
+            time.sleep(0.001)
+        die()
+
+    Thread(target=watch, daemon=True).start()
+
+
+def arm(point: str) -> None:
+    """Prepare the death this point names."""
+    kind, _, rest = point.partition(":")
+    if kind in {"effect", "record"}:
+        around_step(rest, kind)
+    elif point == "inside:mark":
+        while_marking()
+    elif point == "inside:sign":
+        before(LocalSigner, "sign")
+    elif point == "inside:store":
+        after(ClipFiles, "put", lambda _, key, *__: key.startswith("published/"))
+    elif point == "inside:commit":
+        after(Ledger, "end_in")
+    elif point != "run":
+        raise ValueError(f"no such point: {point}")
+
+
+def work(clip_id: ClipId) -> None:
+    """Run jobs until the clip rests and its work folder is gone."""
+    container = build(Settings())
+    container.run_jobs()
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with reading(container.engine) as session:
+            rests = repository.get(session, clip_id).state in RESTING
+        if rests and not (container.settings.data_dir / "work" / "clips" / clip_id).exists():
+            break
+        time.sleep(0.02)
+    container.close()
+
+
+def main() -> None:
+    """Serve points until standard input ends."""
+    clip_id = ClipId(sys.argv[1])
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            arm(line.strip())
+            work(clip_id)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        died = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        sys.stdout.write("killed\n" if died else f"ended {os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
