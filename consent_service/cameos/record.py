@@ -9,7 +9,7 @@ from typing import Any
 
 from consent_service.cameos.domain import RecordingEvidence, Status
 from consent_service.cameos.tables import CameoRow
-from consent_service.kernel.ids import CameoId, LikenessId, PersonId
+from consent_service.kernel.ids import CameoId, CaseId, LikenessId, PersonId
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class Cameo:
     received_at: datetime
     decided_at: datetime | None
     likeness_id: LikenessId | None
+
+    @property
+    def case_id(self) -> CaseId:
+        """Name of the case this cameo makes when a moderator has to look at it; it makes one at most."""
+        return CaseId("cas_" + self.id.partition("_")[2])
 
     @classmethod
     def of(cls, row: CameoRow) -> "Cameo":

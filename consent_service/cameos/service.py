@@ -25,7 +25,7 @@ from consent_service.db.session import reading, transaction
 from consent_service.jobs.runtime import JobRuntime
 from consent_service.kernel.clock import Clock
 from consent_service.kernel.errors import ConflictError, NotFoundError
-from consent_service.kernel.ids import CameoId, ChallengeId, LikenessId, PersonId, new_id
+from consent_service.kernel.ids import CameoId, CaseId, ChallengeId, LikenessId, PersonId, new_id
 from consent_service.vault.service import Vault
 
 JOB: Final = "enrol"
@@ -130,6 +130,11 @@ class CameoService:
     def in_review(self, session: Session) -> tuple[Cameo, ...]:
         """Return the cameos that wait for a moderator, oldest first."""
         return tuple(Cameo.of(row) for row in repository.in_review(session))
+
+    def by_case(self, session: Session, case_id: CaseId) -> Cameo | None:
+        """Return the cameo that makes this case, while it waits for a moderator."""
+        row = repository.cameo(session, "cam_" + case_id.partition("_")[2])
+        return Cameo.of(row) if row is not None and row.status == Status.NEEDS_REVIEW else None
 
     def settle(self, session: Session, cameo_id: str, *, accept: bool) -> Cameo:
         """Carry out a moderator's decision on a cameo in review; see `Enrolment.settle`."""

@@ -91,7 +91,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Container:
             ClipManifests(core.engine, files),
             _limits(settings),
         ),
-        reviews=ReviewService(core.engine, core.clock, core.audit, clips),
+        reviews=ReviewService(core.engine, core.clock, core.audit, clips, cameos),
     )
 
 

@@ -51,7 +51,7 @@ def get(case_id: str, services: Services, _: Moderator) -> CaseOut:
 def decide(
     request: Request, case_id: str, decision: DecisionIn, services: Services, caller: Moderator
 ) -> Response:
-    """Decide with a reason; a released clip goes through the gate again, its consent checked anew."""
+    """Decide with a reason; a released clip goes through the gate again, a released cameo enrols."""
 
     def act() -> CaseOut:
         ruling = Ruling(decision.ruling)

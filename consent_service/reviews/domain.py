@@ -1,7 +1,7 @@
 """A case and what a moderator may decide about it. Pure values.
 
 In: what a slice below holds for review. Out: `Case`, open or decided. A release dismisses what the scan left
-open; it never stands in for a consent, which is checked again on the way.
+open; it never stands in for a consent, which is checked again on the way. A released cameo enrols its person.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ class CaseKind(StrEnum):
     """What a case is about."""
 
     CLIP = "clip"
+    CAMEO = "cameo"
 
 
 class CaseState(StrEnum):
@@ -62,7 +63,7 @@ class Case:
     """One thing held for a moderator.
 
     Attributes:
-        subject_id: The clip it is about.
+        subject_id: The clip or cameo it is about.
         reasons: Codes that made it a case.
         evidence: What the checks and the scan found, as JSON values.
         decision: None while it is open.

@@ -59,6 +59,6 @@ class DecisionIn(BaseModel):
     )
 
     ruling: Literal["release", "uphold"] = Field(
-        description="`release` sends the clip through the gate again; `uphold` refuses it."
+        description="`release` sends a clip through the gate again, or enrols a cameo; `uphold` refuses it."
     )
     reason: str = Field(min_length=1, max_length=2000)
