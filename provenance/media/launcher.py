@@ -7,6 +7,7 @@ is started on first use with a scrubbed environment, started anew if it died, an
 import array
 import atexit
 import contextlib
+import fcntl
 import json
 import os
 import pickle
@@ -40,6 +41,7 @@ _ENVIRONMENT = {
 }
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "TZ")
 _READ_SIZE = 1 << 20
+_PIPE_SIZE = 1 << 20
 
 
 class Child:
@@ -202,7 +204,7 @@ class Launcher:
             raise SandboxUnavailableError("media is only read on Linux, on x86_64 or aarch64")
         ours, theirs = socket.socketpair()
         request_read, request_write = os.pipe()
-        answers_read, answers_write = os.pipe()
+        answers_read, answers_write = _wide_pipe()
         child = Child(ours, answers_read, request.limits.max_wall_seconds)
         try:
             with _closing(request_write), contextlib.suppress(BrokenPipeError):
@@ -220,6 +222,14 @@ def _closing(descriptor: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _wide_pipe() -> tuple[int, int]:
+    """A pipe that takes a third of a 720p picture at once: fewer switches between the processes."""
+    read, write = os.pipe()
+    with contextlib.suppress(OSError):  # an ordinary user may have only so much pipe memory
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+    return read, write
 
 
 def _send_request(descriptor: int, request: Request) -> None:

@@ -78,6 +78,21 @@ def _become_worker(request: int, answers: int, zygote_id: int) -> None:
     run_request(request, answers)
 
 
+def _fork(request: int, answers: int) -> int | None:
+    """A new media process; None if the system has no room for one, and then only this request fails."""
+    zygote_id = os.getpid()
+    try:
+        process_id = os.fork()
+    except OSError:
+        return None
+    if process_id == 0:
+        try:
+            _become_worker(request, answers, zygote_id)
+        finally:
+            os._exit(1)
+    return process_id
+
+
 class Zygote:
     """Serves requests until the caller closes its end of the socket."""
 
@@ -101,15 +116,12 @@ class Zygote:
             return False
         module, (control, request, answers) = received
         _load(module)
-        zygote_id = os.getpid()
-        process_id = os.fork()
-        if process_id == 0:
-            try:
-                _become_worker(request, answers, zygote_id)
-            finally:
-                os._exit(1)
+        process_id = _fork(request, answers)
         os.close(request)
         os.close(answers)
+        if process_id is None:
+            os.close(control)
+            return True
         job = _Job(process_id, os.pidfd_open(process_id), socket.socket(fileno=control))
         self._selector.register(job.process, selectors.EVENT_READ, job)
         self._selector.register(job.control, selectors.EVENT_READ, job)
