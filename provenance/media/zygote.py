@@ -5,7 +5,9 @@ forked, confined process per request, and its exit status on the control socket.
 It ends when its caller ends, and every process it forked ends with it.
 
 Forking from here instead of from the service gives a start in milliseconds, works whatever threads the
-service runs, and shows the media process neither the service's memory nor its environment.
+service runs, and shows the media process neither the service's memory nor its environment. What it costs: all
+media processes of one service share one address layout, so an attacker may learn it over several tries; the
+walls in `confinement` are therefore built as if the decoder were already taken over.
 """
 
 import array
