@@ -1,9 +1,11 @@
 """The only SQL of the log: lock the head, keep a leaf with the subtrees it completes, read stored nodes."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import insert, tuple_, update
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from consent_service.audit.domain import Node
@@ -22,8 +24,10 @@ def lock_size(session: Session) -> int:
     statement = select(LogHeadRow.size).where(LogHeadRow.id == _HEAD).with_for_update()
     found = session.exec(statement).one_or_none()
     if found is None:
-        session.execute(insert(LogHeadRow).values(id=_HEAD, size=0))
-        return 0
+        # The log's first append: whoever inserts the head second waits for the first, then finds it.
+        with suppress(IntegrityError), session.begin_nested():
+            session.execute(insert(LogHeadRow).values(id=_HEAD, size=0))
+        found = session.exec(statement).one()
     return found
 
 

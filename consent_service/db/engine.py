@@ -57,6 +57,14 @@ def create_database(url: str) -> Engine:
     return engine
 
 
+def for_reading(engine: Engine) -> Engine:
+    """Return the same engine for transactions that read one snapshot and write nothing."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(**{READ_ONLY: True})
+    # REPEATABLE READ is snapshot isolation on PostgreSQL.
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
 def _configure_sqlite(connection: _SqliteConnection, _record: object) -> None:
     connection.isolation_level = None  # the driver must not open transactions of its own
     for pragma in _PRAGMAS:

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from consent_service.db.engine import READ_ONLY
+from consent_service.db.engine import for_reading
 
 _current: ContextVar[tuple[Engine, Session] | None] = ContextVar("consent_transaction", default=None)
 _AFTER: Final = "consent_after_commit"
@@ -52,7 +52,7 @@ def reading(engine: Engine) -> Iterator[Session]:
     if outer is not None:
         yield outer
         return
-    with Session(engine.execution_options(**{READ_ONLY: True}), expire_on_commit=False) as session:
+    with Session(for_reading(engine), expire_on_commit=False) as session:
         yield session
 
 

@@ -117,7 +117,7 @@ def test_concurrent_processes_leave_no_gap(engine: Engine, log: AuditLog, tmp_pa
     command = [
         sys.executable,
         str(Path(__file__).with_name("append_many.py")),
-        str(tmp_path / "log.db"),
+        f"sqlite:///{tmp_path / 'log.db'}",
         "12",
     ]
     workers = [subprocess.Popen(command) for _ in range(3)]
