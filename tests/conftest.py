@@ -4,10 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from consent_service.biometrics.registry import ModelRegistry
 from consent_service.demo.cache import StudioCache
 from consent_service.settings import Settings
+
+# Laws are about results; how long an example takes depends on what else the machine does.
+hypothesis_settings.register_profile("steady", deadline=None)
+hypothesis_settings.load_profile("steady")
 
 SHARED_MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 

@@ -67,6 +67,7 @@ def test_no_module_is_longer_than_400_lines() -> None:
         str(path.relative_to(ROOT)): lines
         for package in ("consent_service", "provenance", "benchmarks")
         for path in (ROOT / package).rglob("*.py")
-        if (lines := len(path.read_text().splitlines())) > 400
+        if "versions" not in path.parts  # migrations are generated
+        and (lines := len(path.read_text().splitlines())) > 400
     }
     assert long == {}
