@@ -39,6 +39,7 @@ STATUS_OF: Final[tuple[tuple[type[Exception], int], ...]] = (
     (provenance.UnsupportedMediaError, 415),
     (provenance.NotMediaError, 415),
     (provenance.MediaError, 422),
+    (provenance.SandboxUnavailableError, 503),
     (provenance.SignerUnavailableError, 503),
     (provenance.TimestampUnavailableError, 503),
     (provenance.StorageFullError, 507),
