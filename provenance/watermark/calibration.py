@@ -1,7 +1,7 @@
 """How strong the mark must be in this clip: try it on a few frames against what the world will do to them.
 
 In: a clip and its pattern. Out: the factor on the amplitude. Some frames are marked, encoded at half their
-size (but no less than 240 lines) at CRF 28, and the pattern is looked for in the result: where compression
+size (but no less than 180 lines) at CRF 28, and the pattern is looked for in the result: where compression
 swallows it the strength goes up, as far as the quality floor allows; where it shines through, strength and
 bitrate are saved.
 
@@ -30,12 +30,12 @@ _RUN_FRAMES: Final = 12
 _RATE: Final = 25
 _ATTACK_CRF: Final = 28
 _LARGEST_SAMPLE: Final = 720  # lines; larger pictures are only easier
-_SMALLEST_ATTACK: Final = 240  # lines
+_SMALLEST_ATTACK: Final = 180  # lines
 _RINGS: Final = 8
 _LEAST: Final = 0.6
-_MOST: Final = 1.6
-_WANTED_MARGIN: Final = 1.3
-_PSNR_FLOOR: Final = 40.0
+_MOST: Final = 1.8
+_WANTED_MARGIN: Final = 1.15
+_PSNR_FLOOR: Final = 39.0
 _TRIALS: Final = 3
 _CLOSE: Final = 0.1
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_FLAT_AMPLITUDE: Final = 0.9  # grey levels (standard deviation) where there is no texture
-_TEXTURE_GAIN: Final = 0.16
+_FLAT_AMPLITUDE: Final = 1.2  # grey levels (standard deviation) where there is no texture
+_TEXTURE_GAIN: Final = 0.1
 _LARGEST_AMPLITUDE: Final = 4.0
 _LARGE_PICTURE: Final = 720
 _WINDOW: Final = (5, 5)
