@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+import soundfile
 
 from provenance.answer import Answer
 from provenance.errors import MediaLimitError
@@ -169,6 +172,51 @@ def test_a_broken_stored_manifest_is_not_believed(
     broken = DirectoryRepository(tmp_path / "broken")
     broken.store(StoredManifest("urn:c2pa:x", b"not a manifest", payload, None))
     assert world.ask(copy, repository=broken).state is VerdictState.UNRESOLVED
+
+
+def test_a_copy_in_a_container_without_manifests_is_recovered(
+    world: World, copy: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "copy.mkv"
+    with av.open(str(copy)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    verdict = world.ask(path)
+    assert (verdict.state, verdict.trusted) == (VerdictState.RECOVERED, Answer.YES)
+
+
+def test_the_signed_fingerprint_outweighs_the_repositorys(
+    world: World, copy: Path, clip: Path, payload: bytes, tmp_path: Path
+) -> None:
+    stored = world.repository.find_by_watermark(payload)[0]
+    for name, fingerprint in (("none", None), ("wrong", fingerprint_file(clip).encode())):
+        repository = DirectoryRepository(tmp_path / name)
+        repository.store(replace(stored, fingerprint=fingerprint))
+        assert world.ask(copy, repository=repository).state is VerdictState.RECOVERED
+
+
+def test_a_manifest_recovered_from_a_stranger_is_untrusted(
+    world: World, marked: Path, copy: Path, payload: bytes, tmp_path: Path
+) -> None:
+    init_development_pki(tmp_path / "strange", datetime.now(UTC))
+    stranger = LocalSigner(SigningIdentity.load(tmp_path / "strange"))
+    signed = sign_file(marked, tmp_path / "out.mp4", world.claim, signer=stranger, timestamp_url=None)
+    repository = DirectoryRepository(tmp_path / "repository")
+    repository.store(StoredManifest(signed.manifest_id, signed.manifest, payload, None))
+    verdict = world.ask(copy, repository=repository, consent=never)
+    assert (verdict.state, verdict.trusted) == (VerdictState.UNTRUSTED, Answer.NO)
+
+
+def test_signed_sound_is_verified(world: World, tmp_path: Path) -> None:
+    source, signed = tmp_path / "tone.wav", tmp_path / "signed.wav"
+    soundfile.write(source, np.sin(np.arange(48_000) / 9).astype(np.float32), 16_000)
+    claim = replace(world.claim, watermark_payload=None, fingerprint=None)
+    sign_file(source, signed, claim, signer=world.signer, timestamp_url=None)
+    assert world.ask(signed).state is VerdictState.VERIFIED
+    assert world.ask(source).state is VerdictState.NO_CREDENTIALS
 
 
 def test_a_mark_copied_onto_another_picture_is_a_mismatch(

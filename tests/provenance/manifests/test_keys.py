@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import KeyMaterialError
-from provenance.manifests import SigningIdentity, TrustPolicy, init_development_pki
+from provenance.manifests import SigningIdentity, TrustPolicy, init_development_pki, pki
 from provenance.manifests.keys import ANCHORS, SIGNER_CHAIN, SIGNER_KEY, TSA_KEY
 from provenance.manifests.profile import leaf_faults, load_chain
 
@@ -39,6 +39,20 @@ def test_development_keys_are_refused_in_production(keys: Path) -> None:
     assert SigningIdentity.load(keys).development
     with pytest.raises(KeyMaterialError, match="refused in production"):
         SigningIdentity.load(keys, production=True)
+
+
+def test_production_takes_proper_keys_that_only_their_owner_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pki, "DEVELOPMENT_UNIT", "Signing")
+    init_development_pki(tmp_path, datetime.now(UTC))
+    assert not SigningIdentity.load(tmp_path, production=True).development
+    (tmp_path / SIGNER_KEY).chmod(0o644)
+    with pytest.raises(KeyMaterialError, match="0600"):
+        SigningIdentity.load(tmp_path, production=True)
+    (tmp_path / SIGNER_KEY).unlink()
+    with pytest.raises(KeyMaterialError, match="missing"):
+        SigningIdentity.load(tmp_path, production=True)
 
 
 def test_the_private_key_never_shows(keys: Path) -> None:

@@ -22,18 +22,15 @@ from provenance.manifests import (
 )
 from provenance.manifests.profile import load_chain
 
-SERVE = """
-import sys
-from pathlib import Path
-from provenance.manifests import LocalSigner, SignerServer, SigningIdentity
-SignerServer(LocalSigner(SigningIdentity.load(Path(sys.argv[1]))), Path(sys.argv[2])).serve_forever()
-"""
+SERVE = "from provenance.cli import main; main()"
 
 
 @pytest.fixture(scope="module")
 def other_process(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("signer") / "socket"
-    with subprocess.Popen([sys.executable, "-c", SERVE, str(keys), str(path)]) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE, "signer", "--keys", str(keys), "--socket", str(path)]
+    ) as process:
         deadline = time.monotonic() + 30
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
