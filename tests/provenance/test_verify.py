@@ -174,9 +174,7 @@ def test_a_broken_stored_manifest_is_not_believed(
     assert world.ask(copy, repository=broken).state is VerdictState.UNRESOLVED
 
 
-def test_a_copy_in_a_container_without_manifests_is_recovered(
-    world: World, copy: Path, tmp_path: Path
-) -> None:
+def test_a_copy_in_another_container_is_recovered(world: World, copy: Path, tmp_path: Path) -> None:
     path = tmp_path / "copy.mkv"
     with av.open(str(copy)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
