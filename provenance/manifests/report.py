@@ -26,6 +26,8 @@ _HARD_BINDINGS = (
     "assertion.boxesHash.",
     "assertion.multiAssetHash.",
 )
+_PROOFS = frozenset({"claimSignature.validated"})
+_OLDER_PROOFS = frozenset({"ingredient.manifest.validated", "ingredient.claimSignature.validated"})
 _DEEPEST = 8
 _MOST_INGREDIENTS = 64
 
@@ -154,7 +156,9 @@ class _Judge:
         manifest = self._manifests.get(manifest_id)
         if not isinstance(manifest, Mapping):
             return Ingredient(relationship, manifest_id, ("ingredient.manifest.missing",), trusted=False)
-        if "claimSignature.validated" not in recorded.passed:
+        # Assertions before version 3 recorded failures only; for them, the hash found intact now must do.
+        proofs = _PROOFS if "validation_results" in entry else _PROOFS | _OLDER_PROOFS
+        if not proofs & recorded.passed:
             failures.add("ingredient_not_validated")
         return Ingredient(
             relationship,
