@@ -7,6 +7,7 @@ Source: Standard Webhooks specification; retry schedule from its section "Retrie
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final, cast
 
@@ -30,7 +31,9 @@ RETRIES: Final = tuple(
     for seconds in (5, 60, 300, 1800, 7200, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
 )
 _LEASE: Final = timedelta(seconds=60)
-_BATCH: Final = 20
+_BATCH: Final = 16
+_AT_ONCE: Final = 8
+_SECONDS: Final = 5.0  # for one attempt; a batch is over long before its lease
 _GONE: Final = 410
 
 
@@ -79,7 +82,7 @@ class WebhookDelivery:
         self._clock = clock
         self._rules = rules
         # No proxy, netrc or certificate override from the environment may redirect a notice.
-        self._http = httpx.Client(timeout=httpx.Timeout(10.0), follow_redirects=False, trust_env=False)
+        self._http = httpx.Client(timeout=httpx.Timeout(_SECONDS), follow_redirects=False, trust_env=False)
 
     def deliver_due(self) -> int:
         """Send every notice that is due now; return how many attempts were made."""
@@ -89,8 +92,8 @@ class WebhookDelivery:
                 return 0
         with transaction(self._engine) as session:
             claimed = repository.claim_due(session, now, _LEASE, _BATCH)
-        for event, endpoint in claimed:
-            self._settle(event, endpoint, self._attempt(event, endpoint))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # a slow endpoint must not hold up the others
+            list(pool.map(lambda pair: self._deliver(*pair), claimed))
         return len(claimed)
 
     def backlog(self) -> dict[str, int]:
@@ -101,6 +104,9 @@ class WebhookDelivery:
     def close(self) -> None:
         """Let go of open connections."""
         self._http.close()
+
+    def _deliver(self, event: WebhookEventRow, endpoint: WebhookEndpointRow) -> None:
+        self._settle(event, endpoint, self._attempt(event, endpoint))
 
     def _attempt(self, event: WebhookEventRow, endpoint: WebhookEndpointRow) -> int | str:
         """Return the HTTP status, or the name of what kept the notice from arriving."""

@@ -51,7 +51,7 @@ class Container(Core):
     def start(self) -> None:
         """Bring the schema up to date, clear what a crash left, and run jobs if this process is to."""
         upgrade(self.engine)
-        uploads.sweep(self.settings)
+        uploads.sweep(self.settings, self.clock.now())
         if self.settings.embedded_worker:
             self.run_jobs()
 

@@ -23,6 +23,7 @@ from consent_service.kernel.errors import UnavailableError
 from consent_service.policy.engine import PolicyEngine
 from consent_service.settings import Settings
 from consent_service.vault.service import Vault
+from consent_service.web import uploads
 from consent_service.web.idempotency import Idempotency
 from provenance.manifests import DevelopmentTimestampAuthority
 
@@ -106,6 +107,7 @@ def _runtime(
     runtime = JobRuntime(settings, engine, clock)
     runtime.every("webhooks", 0.5, webhooks.deliver_due)
     runtime.every("forget-answers", 600.0, idempotency.prune)
+    runtime.every("sweep-uploads", 600.0, lambda: uploads.sweep(settings, clock.now()))
     return runtime
 
 

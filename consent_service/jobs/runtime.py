@@ -11,8 +11,9 @@ Source: DBOS Transact documentation, "Workflows", "Queues", "Recovery".
 
 import fcntl
 import os
-from collections.abc import Callable
-from threading import Event, Thread
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Condition, Event, Thread
 from typing import Final, TypeVar, cast
 
 import structlog
@@ -22,7 +23,7 @@ from sqlalchemy import Engine, make_url
 from consent_service.db.session import after_commit, reading, transaction
 from consent_service.jobs import outbox
 from consent_service.jobs.outbox import JobRequest, Json
-from consent_service.jobs.steps import Patience, attempt, settle
+from consent_service.jobs.steps import Patience, Stopped, attempt, settle
 from consent_service.kernel.clock import Clock, SystemClock
 from consent_service.kernel.errors import ConflictError
 from consent_service.settings import Settings
@@ -51,6 +52,7 @@ class JobRuntime:
         self._loops: list[tuple[str, float, Callable[[], object]]] = []
         self._threads: list[Thread] = []
         self._stopping, self._wake = Event(), Event()
+        self._running, self._idle = 0, Condition()
         self._lock: int | None = None
 
     @property
@@ -95,7 +97,9 @@ class JobRuntime:
         """
 
         def run() -> dict[str, object]:
-            return attempt(name, lambda: function(*args), patience or Patience())
+            if self._stopping.is_set():
+                raise Stopped
+            return attempt(name, lambda: function(*args), patience or Patience(), self._stopping)
 
         return cast("T", settle(DBOS.run_step({"name": name}, run) if self.launched else run()))
 
@@ -118,7 +122,7 @@ class JobRuntime:
         self._stopping.clear()
         DBOS(config=self._configuration())
         for name, function in self._workflows.items():
-            DBOS.workflow(name=name, max_recovery_attempts=_MOST_RECOVERIES)(_silent(name, function))
+            DBOS.workflow(name=name, max_recovery_attempts=_MOST_RECOVERIES)(self._guarded(name, function))
         DBOS.launch()
         DBOS.register_queue(
             QUEUE,
@@ -131,7 +135,11 @@ class JobRuntime:
             self._start(name, seconds, loop)
 
     def shutdown(self) -> None:
-        """Stop running jobs; what is under way resumes at the next launch. Does nothing when not launched."""
+        """Stop running jobs; what is under way resumes at the next launch. Does nothing when not launched.
+
+        Steps that run now are waited for: two processes must not work on one job. Killing the process
+        instead is safe; then the steps are run again.
+        """
         if self._lock is None:
             return
         self._stopping.set()
@@ -139,6 +147,8 @@ class JobRuntime:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+        with self._idle:
+            self._idle.wait_for(lambda: self._running == 0)
         DBOS.destroy(destroy_registry=True)
         os.close(self._lock)
         self._lock = None
@@ -192,6 +202,31 @@ class JobRuntime:
         with transaction(self._engine) as session:
             outbox.remove(session, [request.job_id for request in requests])
 
+    def _guarded(self, name: str, function: Workflow) -> Workflow:
+        """Wrap a workflow: count it while it runs, record no result, log a failure by its type only."""
+
+        def run(*args: Json) -> None:
+            with self._counted():
+                try:
+                    function(*args)
+                except Exception as error:
+                    _log.exception("job failed", job=name, error=type(error).__name__)
+                    raise
+
+        run.__qualname__ = run.__name__ = name
+        return run
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._idle:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
     def _start(self, name: str, seconds: float, function: Callable[[], object]) -> None:
         thread = Thread(target=self._loop, args=(name, seconds, function), name=name, daemon=True)
         self._threads.append(thread)
@@ -214,20 +249,6 @@ def jobs_database(settings: Settings) -> str:
     if url.get_backend_name() == "sqlite":
         return f"sqlite:///{settings.data_dir / 'jobs.db'}"
     return url.set(database=f"{url.database}_jobs").render_as_string(hide_password=False)
-
-
-def _silent(name: str, function: Workflow) -> Workflow:
-    """Wrap a workflow so that neither its result nor a message of unknown content is recorded."""
-
-    def run(*args: Json) -> None:
-        try:
-            function(*args)
-        except Exception as error:
-            _log.exception("job failed", job=name, error=type(error).__name__)
-            raise
-
-    run.__qualname__ = run.__name__ = name
-    return run
 
 
 def _acquire(settings: Settings) -> int:

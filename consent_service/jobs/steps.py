@@ -5,9 +5,9 @@ crash takes the same branch as before. What may pass (a signer that does not ans
 growing pauses; what will not change (a broken file) fails at once.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Event
 from typing import Final
 
 import structlog
@@ -53,8 +53,18 @@ class Patience:
             raise ValueError("a step is tried at least once")
 
 
-def attempt(name: str, function: Callable[[], object], patience: Patience) -> dict[str, object]:
-    """Return `{"value": ...}`, or `{"code": ..., "detail": ...}` once there is no hope."""
+class Stopped(BaseException):  # no error: like KeyboardInterrupt it must pass every handler
+    """The process is stopping. A workflow that meets this stays as it is and resumes at the next launch."""
+
+
+def attempt(
+    name: str, function: Callable[[], object], patience: Patience, stopping: Event
+) -> dict[str, object]:
+    """Return `{"value": ...}`, or `{"code": ..., "detail": ...}` once there is no hope.
+
+    Raises:
+        Stopped: The process is stopping; nothing is recorded, so the step is tried at the next launch.
+    """
     for number in range(1, patience.attempts + 1):
         try:
             return {"value": function()}
@@ -63,7 +73,8 @@ def attempt(name: str, function: Callable[[], object], patience: Patience) -> di
             _log.warning("step failed", step=name, error=code_of(error), attempt=number, final=final)
             if final:
                 return {"code": code_of(error), "detail": _detail(error)}
-            time.sleep(patience.pause * 2 ** (number - 1))
+            if stopping.wait(patience.pause * 2 ** (number - 1)):
+                raise Stopped from None
     raise AssertionError("unreachable")
 
 

@@ -8,8 +8,9 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -20,6 +21,7 @@ from consent_service.kernel.errors import InvalidInputError, StorageFullError, T
 from consent_service.settings import Settings
 
 _CHUNK: Final = 1024 * 1024
+_ABANDONED: Final = 3600.0  # seconds
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -76,9 +78,15 @@ def _store(source: BinaryIO, path: Path, limit: int) -> Received:
     return Received(path, digest.hexdigest(), size)
 
 
-def sweep(settings: Settings) -> int:
-    """Remove what a killed process left in `incoming`; return how many files. Call before serving."""
-    left = list((settings.data_dir / "incoming").glob("*"))
-    for path in left:
-        path.unlink(missing_ok=True)
-    return len(left)
+def sweep(settings: Settings, now: datetime) -> int:
+    """Remove what killed processes left in `incoming`; return how many files.
+
+    Files of the last hour stay: another process may be receiving them.
+    """
+    removed = 0
+    for path in (settings.data_dir / "incoming").glob("*"):
+        with suppress(FileNotFoundError):
+            if now.timestamp() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
+                removed += 1
+    return removed

@@ -196,3 +196,49 @@ def test_the_jobs_database_follows_the_service_database(tmp_path: Path) -> None:
 def test_patience_is_at_least_one_try() -> None:
     with pytest.raises(ValueError, match="at least once"):
         Patience(attempts=0)
+
+
+def test_a_shutdown_waits_for_the_running_step_and_the_rest_resumes(runtime: JobRuntime) -> None:
+    began, trace = Event(), list[str]()
+
+    def slow() -> None:
+        began.set()
+        runtime._stopping.wait(10)
+        trace.append("first")
+
+    @runtime.workflow("long")
+    def long() -> None:
+        runtime.step("first", slow)
+        runtime.step("second", trace.append, "second")
+
+    runtime.launch()
+    runtime.enqueue("long", "l")
+    assert began.wait(10)
+    runtime.shutdown()
+    assert trace == ["first"]
+    runtime.launch()
+    assert runtime.wait("l") == "SUCCESS"
+    assert trace == ["first", "second"]
+
+
+def test_a_shutdown_does_not_wait_for_patience(runtime: JobRuntime) -> None:
+    tried, trace = Event(), list[str]()
+
+    def fail() -> str:
+        tried.set()
+        if trace:
+            return "done"
+        raise UnavailableError("signer_unavailable", "x")
+
+    @runtime.workflow("patient")
+    def patient() -> None:
+        trace.append(runtime.step("sign", fail, patience=Patience(attempts=9, pause=600)))
+
+    runtime.launch()
+    runtime.enqueue("patient", "p")
+    assert tried.wait(10)
+    runtime.shutdown()
+    trace.append("later")
+    runtime.launch()
+    assert runtime.wait("p") == "SUCCESS"
+    assert trace == ["later", "done"]

@@ -1,9 +1,11 @@
 import errno
 import io
+import os
 import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -102,5 +104,8 @@ def test_what_a_killed_process_left_is_swept(settings: Settings) -> None:
     folder = settings.data_dir / "incoming"
     folder.mkdir()
     (folder / "leftover").write_bytes(b"half")
-    assert sweep(settings) == 1
-    assert incoming(settings) == []
+    (folder / "arriving").write_bytes(b"half")
+    now = datetime.now(UTC)
+    os.utime(folder / "leftover", times=(now.timestamp() - 7200,) * 2)
+    assert sweep(settings, now) == 1
+    assert [path.name for path in incoming(settings)] == ["arriving"]
