@@ -6,8 +6,10 @@ step could not be done.
 """
 
 import json
+import signal
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -17,15 +19,19 @@ from consent_service.demo.story import Ending, tell_story
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
-_CLOSING = """\
-[bold]All of it held.[/] The files are in [cyan]{out}[/]: cameos, the attacks, the generated and the published
-clip, the tampered and the re-encoded copy, the service's log and its data.
+_TERMINATED: Final = 128 + signal.SIGTERM
+_CLOSING: Final = """\
+[bold]All of it held.[/] In [cyan]{out}[/] lie the cameos, the attacks, the generated and the published clip,
+the tampered and the re-encoded copy, the service's log and its data.
 
-Start the service:          [cyan]make serve[/]
-Look at it:                 [cyan]http://127.0.0.1:8000/[/] (the API: /docs, the log: /v1/log/checkpoint)
-Verify the published file:  [cyan]provenance verify {out}/published.mp4 --trust {out}/service/keys/pki[/]
-Detect its watermark:       [cyan]provenance detect {out}/reencoded.mp4 --keys {out}/service/keys[/]
-Read how it works:          README.md, docs/
+Start the service
+  [cyan]make serve[/], then [cyan]http://127.0.0.1:8000/[/] (API: /docs, log: /v1/log/checkpoint)
+Verify the published file as a stranger does
+  [cyan]{bin}/provenance verify {out}/published.mp4 --trust {out}/service/keys/pki[/]
+Find the watermark in the re-encoded copy
+  [cyan]{bin}/provenance detect {out}/reencoded.mp4 --keys {out}/service/keys[/]
+Read how it works
+  README.md, docs/
 """
 
 
@@ -36,6 +42,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Tell the whole story on real media, against a service started for it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # the service must end with the story
     console = Console(stderr=as_json, highlight=False)
     ending = tell_story(Narrator(console), out)
     text = json.dumps(ending.summary, indent=2, ensure_ascii=False)
@@ -50,4 +57,10 @@ def _close(console: Console, ending: Ending, out: Path) -> None:
         console.print(f"[bold red]It did not hold.[/] {ending.failure}", markup=True)
         console.print(f"The service's log is {out}/service.log")
         raise typer.Exit(1)
-    console.print(_CLOSING.format(out=out))
+    console.print(_CLOSING.format(out=out, bin=_programs()), soft_wrap=True)
+
+
+def _programs() -> Path:
+    """Return where this environment's commands lie, short if it is below the working folder."""
+    programs, here = Path(sys.executable).absolute().parent, Path.cwd()
+    return programs.relative_to(here) if programs.is_relative_to(here) else programs

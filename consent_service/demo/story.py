@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -21,6 +21,17 @@ from consent_service.demo.publishing import publish, refuse_undeclared, verify, 
 from consent_service.demo.report import Narrator, UnmetExpectationError
 from consent_service.demo.stage import set_up
 from consent_service.kernel.errors import ConsentError
+from provenance.errors import ProvenanceError
+
+_COULD_NOT: Final = (
+    ConsentError,
+    ProvenanceError,
+    ServiceAnswerError,
+    httpx.HTTPError,
+    OSError,
+    LookupError,  # an answer without the field the story reads
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +56,8 @@ def tell_story(tell: Narrator, out: Path) -> Ending:
         _steps(tell, out)
     except UnmetExpectationError as error:
         failure = f"step {_step(tell)}: expected that {error.claim}"
-    except (ConsentError, ServiceAnswerError, TimeoutError, httpx.HTTPError) as error:
-        failure = f"step {_step(tell)}: could not be done: {error}"
+    except _COULD_NOT as error:
+        failure = f"step {_step(tell)}: could not be done: {type(error).__name__}: {error}"
     summary = {
         "ok": failure is None,
         "failure": failure,
