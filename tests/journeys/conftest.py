@@ -14,21 +14,32 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
+from consent_service.biometrics.faces import FaceAnalyzer
 from consent_service.biometrics.registry import ModelRegistry
+from consent_service.cameos.sealing import Sealer, face_place, voice_place
+from consent_service.cameos.tables import LikenessRow
+from consent_service.clips.domain import Declaration, DeclaredLikeness, Generator, Use
+from consent_service.container import Container, build, initialise
+from consent_service.db.session import transaction
 from consent_service.demo.cache import StudioCache
 from consent_service.demo.client import Caller
 from consent_service.demo.notices import NoticeBoard
 from consent_service.demo.people import IMPOSTER, SHE, Person
 from consent_service.demo.performance import Say, Side, answer
-from consent_service.demo.studio import Take
+from consent_service.demo.studio import Frame, Take
+from consent_service.grants.terms import GrantTerms
+from consent_service.grants.terms import Use as GrantUse
+from consent_service.kernel.ids import LikenessId, PersonId, RelyingPartyId, new_id
 from consent_service.settings import Settings
+from provenance.media import write_video
 
 COMMAND = [sys.executable, "-c", "from consent_service.cli import main; main()"]
 GREETING = (Say("Happy birthday my dear friend, and many happy returns of the day"),)
 SMALL = Take(size=(480, 360), frames_per_second=15, face_height=0.5)
-CAMEO = Take(size=(480, 360), face_height=0.55)
+CAMEO = Take(size=(480, 360), frames_per_second=15, face_height=0.55)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,13 @@ class Service:
             for path in folder.rglob("*")
             if path.is_file()
         }
+
+    def wait_until_tidy(self, name: str) -> None:
+        """Wait until nothing of this name is left; a job tidies up right after it has ended."""
+        deadline = time.monotonic() + 20
+        while any(name in path for path in self.left_behind()):
+            assert time.monotonic() < deadline, self.left_behind()
+            time.sleep(0.05)
 
 
 def free_port() -> int:
@@ -261,3 +279,82 @@ def published_file(
     path = tmp_path_factory.mktemp("published") / "clip.mp4"
     path.write_bytes(platform.caller.fetch(published["file"]))
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A service whose jobs nobody runs yet, a person enrolled in it, and her clip."""
+
+    container: Container
+    party: RelyingPartyId
+    key: str
+    declaration: Declaration
+    clip: Path
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def world(
+    models: ModelRegistry, composed: StudioCache, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("crash")
+    settings = Settings(
+        data_dir=folder / "data",
+        models_dir=Settings().models.resolve(),
+        max_clip_seconds=20,
+        embedded_worker=False,
+    )
+    initialise(settings)
+    container = build(settings)
+    still = composed.studio.still(SHE, Take(size=(320, 240), face_height=0.5))
+    likeness, party, key = enrol_and_grant(container, models, still)
+    uses = DeclaredLikeness(likeness, frozenset({Use.FACE}))
+    declaration = Declaration("user-1", "entertainment", False, None, (uses,), Generator("Studio", "1"))  # noqa: FBT003
+    clip = folder / "clip.mp4"
+    write_video(clip, drifting(still), 12, rain(3.0), 16_000)
+    yield World(container, party, key, declaration, clip, environment_of(settings.data_dir, models))
+    container.close()
+
+
+def enrol_and_grant(
+    container: Container, models: ModelRegistry, still: Frame
+) -> tuple[LikenessId, RelyingPartyId, str]:
+    """Put an enrolled likeness and a grant into the database, without the usual recording."""
+    analyzer = FaceAnalyzer(models)
+    (face, *_) = analyzer.detect(still)
+    template = analyzer.template(still, analyzer.mesh(still, face))
+    likeness, now = LikenessId(new_id("lik")), container.clock.now().replace(microsecond=0)
+    with transaction(container.engine) as session:
+        person, _ = container.accounts.create_person(session)
+        party, key, _ = container.accounts.create_relying_party(
+            session, "Platform", "http://127.0.0.1:9/hook"
+        )
+        sealer = Sealer(container.vault)
+        row = LikenessRow(id=likeness, person_id=person, enrolled_at=now)
+        row.sealed_face = sealer.seal(session, person, template, face_place(likeness))
+        voice = np.full(256, 1 / 16, np.float32)
+        row.sealed_voice = sealer.seal(session, person, voice, voice_place(likeness))
+        session.add(row)
+    terms = GrantTerms(
+        relying_party_id=party,
+        requesters=frozenset({"user-1"}),
+        uses=frozenset({GrantUse.FACE}),
+        purposes=frozenset({"entertainment"}),
+        commercial=False,
+        regions=frozenset({"001"}),
+        description="A short clip that survives the death of its maker.",
+        not_before=now,
+        not_after=now + timedelta(days=1),
+    )
+    container.grants.issue(PersonId(person), likeness, terms)
+    return likeness, party, key
+
+
+def drifting(still: Frame) -> Iterator[Frame]:
+    for index in range(30):
+        yield np.roll(still, index // 2, axis=1)
+
+
+def rain(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    noise = np.random.default_rng(7).standard_normal(round(seconds * 16_000)).astype(np.float32)
+    return np.convolve(noise, np.ones(3, np.float32) / 3, "same").astype(np.float32) * 0.1

@@ -1,8 +1,9 @@
 """A worker that dies on command: runs the jobs of one data folder and is killed at a named point.
 
 Reads one point per line from standard input; for each it forks a child that builds the real service, runs its
-jobs and sends itself SIGKILL there. Prints what became of the child. `run` lets a child finish its jobs. The
-service itself knows nothing of this: the points are wrapped around its functions in the child only.
+jobs and sends itself SIGKILL there. Prints what became of the child. `run` lets a child finish its jobs;
+`hurry` too, with short pauses between the tries of a step. The service itself knows nothing of this: the
+points are wrapped around its functions in the child only.
 """
 
 import os
@@ -10,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from consent_service.clips import repository
@@ -18,7 +20,9 @@ from consent_service.clips.files import ClipFiles
 from consent_service.clips.ledger import Ledger
 from consent_service.container import build
 from consent_service.db.session import reading
+from consent_service.jobs import runtime
 from consent_service.jobs.runtime import JobRuntime
+from consent_service.jobs.steps import Patience
 from consent_service.kernel.ids import ClipId
 from consent_service.settings import Settings
 from provenance.manifests import LocalSigner
@@ -103,6 +107,8 @@ def arm(point: str) -> None:
         after(ClipFiles, "put", lambda _, key, *__: key.startswith("published/"))
     elif point == "inside:commit":
         after(Ledger, "end_in")
+    elif point == "hurry":
+        vars(runtime)["Patience"] = partial(Patience, pause=0.05)
     elif point != "run":
         raise ValueError(f"no such point: {point}")
 

@@ -11,38 +11,22 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import obstore
 import pytest
 from sqlmodel import select
 
 from consent_service.accounts.tables import WebhookEventRow
 from consent_service.audit.tables import LogEntryRow
-from consent_service.biometrics.faces import FaceAnalyzer
-from consent_service.biometrics.registry import ModelRegistry
-from consent_service.cameos.sealing import Sealer, face_place, voice_place
-from consent_service.cameos.tables import LikenessRow
-from consent_service.clips.domain import ClipState, Declaration, DeclaredLikeness, Generator, Use
+from consent_service.clips.domain import ClipState
 from consent_service.clips.record import Clip
 from consent_service.clips.tables import ManifestRow
-from consent_service.container import Container, build, initialise
-from consent_service.db.session import reading, transaction
-from consent_service.demo.cache import StudioCache
-from consent_service.demo.people import SHE
-from consent_service.demo.studio import Frame, Take
-from consent_service.grants.terms import GrantTerms
-from consent_service.grants.terms import Use as GrantUse
+from consent_service.db.session import reading
 from consent_service.kernel.errors import ConflictError
-from consent_service.kernel.ids import LikenessId, PersonId, RelyingPartyId, new_id
-from consent_service.settings import Settings
 from provenance.manifests import read_file
-from provenance.media import write_video
 from provenance.watermark import detect_file
-from tests.journeys.conftest import environment_of
+from tests.journeys.conftest import World
 
 STEPS = (
     "check_declared",
@@ -60,77 +44,6 @@ DEATHS = {
     "after the record of a step": [f"record:{step}" for step in STEPS],
     "in the middle of a step": ["inside:mark", "inside:sign", "inside:store", "inside:commit"],
 }
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """A service whose jobs nobody runs yet, a person enrolled in it, and her clip."""
-
-    container: Container
-    party: RelyingPartyId
-    declaration: Declaration
-    clip: Path
-    environment: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def world(
-    models: ModelRegistry, composed: StudioCache, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("crash")
-    settings = Settings(data_dir=folder / "data", models_dir=Settings().models.resolve())
-    initialise(settings)
-    container = build(settings)
-    still = composed.studio.still(SHE, Take(size=(320, 240), face_height=0.5))
-    likeness, party = enrol_and_grant(container, models, still)
-    uses = DeclaredLikeness(likeness, frozenset({Use.FACE}))
-    declaration = Declaration("user-1", "entertainment", False, None, (uses,), Generator("Studio", "1"))  # noqa: FBT003
-    clip = folder / "clip.mp4"
-    write_video(clip, drifting(still), 12, rain(3.0), 16_000)
-    yield World(container, party, declaration, clip, environment_of(settings.data_dir, models))
-    container.close()
-
-
-def enrol_and_grant(
-    container: Container, models: ModelRegistry, still: Frame
-) -> tuple[LikenessId, RelyingPartyId]:
-    """Put an enrolled likeness and a grant into the database, without the usual recording."""
-    analyzer = FaceAnalyzer(models)
-    (face, *_) = analyzer.detect(still)
-    template = analyzer.template(still, analyzer.mesh(still, face))
-    likeness, now = LikenessId(new_id("lik")), container.clock.now().replace(microsecond=0)
-    with transaction(container.engine) as session:
-        person, _ = container.accounts.create_person(session)
-        party, _, _ = container.accounts.create_relying_party(session, "Platform", "http://127.0.0.1:9/hook")
-        sealer = Sealer(container.vault)
-        row = LikenessRow(id=likeness, person_id=person, enrolled_at=now)
-        row.sealed_face = sealer.seal(session, person, template, face_place(likeness))
-        voice = np.full(256, 1 / 16, np.float32)
-        row.sealed_voice = sealer.seal(session, person, voice, voice_place(likeness))
-        session.add(row)
-    terms = GrantTerms(
-        relying_party_id=party,
-        requesters=frozenset({"user-1"}),
-        uses=frozenset({GrantUse.FACE}),
-        purposes=frozenset({"entertainment"}),
-        commercial=False,
-        regions=frozenset({"001"}),
-        description="A short clip that survives the death of its maker.",
-        not_before=now,
-        not_after=now + timedelta(days=1),
-    )
-    container.grants.issue(PersonId(person), likeness, terms)
-    return likeness, party
-
-
-def drifting(still: Frame) -> Iterator[Frame]:
-    for index in range(30):
-        yield np.roll(still, index // 2, axis=1)
-
-
-def rain(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    noise = np.random.default_rng(7).standard_normal(round(seconds * 16_000)).astype(np.float32)
-    return np.convolve(noise, np.ones(3, np.float32) / 3, "same").astype(np.float32) * 0.1
 
 
 @contextmanager

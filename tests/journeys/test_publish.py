@@ -143,4 +143,4 @@ def test_the_same_clip_without_its_declaration_is_refused_without_naming_her(
     with pytest.raises(ServiceAnswerError) as absent:
         platform.caller.fetch(f"/v1/clips/{clip['clip_id']}/file")
     assert absent.value.code == "clip_not_published"
-    assert not [name for name in service.left_behind() if clip["clip_id"] in name]
+    service.wait_until_tidy(clip["clip_id"])
