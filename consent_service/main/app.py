@@ -18,17 +18,20 @@ from consent_service.cameos.api import router as cameos_router
 from consent_service.clips.api import router as clips_router
 from consent_service.container import Container, build
 from consent_service.grants.api import router as grants_router
-from consent_service.main import health
+from consent_service.main import health, reference
 from consent_service.main.gauges import Gauges
 from consent_service.main.openapi import describe
 from consent_service.reviews.api import router as reviews_router
 from consent_service.settings import Settings
 from consent_service.verification.api import router as verification_router
+from consent_service.verification.pages import router as verify_page_router
 from consent_service.web import metrics, pages
 from consent_service.web.middleware import Edge
 
 ROUTERS = (
     pages.router,
+    reference.router,
+    verify_page_router,
     accounts_router,
     cameos_router,
     grants_router,
@@ -68,6 +71,7 @@ def create_app(settings: Settings | None = None, container: Container | None = N
         title="Likeness consent and provenance",
         version=version("consent-provenance"),
         lifespan=lifespan,
+        docs_url=None,  # the stock page loads its viewer from a third party; ours loads nothing
         redoc_url=None,
         separate_input_output_schemas=False,
     )

@@ -29,13 +29,13 @@ _CSP: Final = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": _CSP,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-_DOCS: Final = ("/docs", "/redoc")
 
 
 class Edge:
@@ -153,7 +153,5 @@ class _Exchange:
         headers[REQUEST_ID] = self.request_id
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
-        if not self.scope["path"].startswith(_DOCS):  # the documentation page loads its viewer
-            headers.setdefault("Content-Security-Policy", _CSP)
         if self._https:
             headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")

@@ -1,4 +1,4 @@
-"""The home page: what this is and where to look. Plain HTML without scripts."""
+"""The home page, and the templates all pages share: plain HTML without scripts, light and dark."""
 
 from pathlib import Path
 from typing import Protocol, cast
@@ -9,7 +9,7 @@ from fastapi.templating import Jinja2Templates
 from consent_service.settings import Settings
 
 router = APIRouter(include_in_schema=False)
-_templates = Jinja2Templates(Path(__file__).parent / "templates")
+templates = Jinja2Templates(Path(__file__).parent / "templates")
 
 
 class _Container(Protocol):
@@ -21,6 +21,6 @@ class _Container(Protocol):
 def home(request: Request) -> Response:
     """Return the home page."""
     settings = cast("_Container", request.app.state.container).settings
-    return _templates.TemplateResponse(
+    return templates.TemplateResponse(
         request, "home.html", {"environment": settings.environment, "version": request.app.version}
     )

@@ -40,10 +40,21 @@ def test_it_says_what_is_not_ready(service_settings: Settings, tmp_path: Path) -
 def test_a_home_page_shows_where_to_look(client: TestClient) -> None:
     answer = client.get("/")
     assert answer.status_code == 200
-    for link in ("/docs", "/.well-known/jwks.json", "/v1/log/checkpoint"):
+    for link in ("/docs", "/verify", "/.well-known/jwks.json", "/v1/log/checkpoint", "/readyz"):
         assert f'href="{link}"' in answer.text
+        assert client.get(link).status_code == 200
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "development instance" in answer.text
+
+
+def test_the_reference_shows_every_route_and_loads_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/docs").text
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        assert f"<code>{path}</code>" in page
+        for operation in operations.values():
+            assert operation["summary"].rstrip(".").replace("'", "&#39;") in page
+    assert "<script" not in page
+    assert "//" not in page.replace("https://", "").replace("http://", "").replace("://", "")
 
 
 def test_metrics_count_routes_not_paths(client: TestClient) -> None:
