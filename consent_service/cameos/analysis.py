@@ -165,7 +165,7 @@ class _Watched:
             side_px=float(np.median(self.sides)) * enlarged,
             brightness=float(np.median(self.lights)),
             looks=len(self.templates),
-            constancy=_constancy(self.templates),
+            constancy=constancy(self.templates),
             turns=movement.turns(yaws),
             parallax=self._parallax(yaws),
             lip_sync=_lip_sync(self.moments, audio) if audio is not None else None,
@@ -176,7 +176,7 @@ class _Watched:
         return parallax_residual(self.meshes[right], self.meshes[left])
 
 
-def _constancy(templates: list[Template]) -> Outcome:
+def constancy(templates: list[Template]) -> Outcome:
     """Return whether every two looks at the face agree; one pair of strangers is enough to say no."""
     decisions = {compare_faces(a, b, FACE_CONSTANCY).decision for a, b in _pairs(templates)}
     if Outcome.NON_MATCH in decisions:

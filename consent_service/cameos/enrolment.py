@@ -79,6 +79,7 @@ class Enrolment:
         with reading(self._engine) as session:
             row = _found(session, cameo_id)
             if row.status != Status.PROCESSING:
+                self._recordings.delete(cameo_id)  # a crash may have come between decision and deletion
                 return Status(row.status)
             sealed = self._recordings.get(cameo_id)
             plain = self._vault.open(session, row.person_id, sealed, recording_place(cameo_id))

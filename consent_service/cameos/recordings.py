@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from consent_service.kernel.ids import CameoId
 
 _NO_SPACE: Final = ("os error 28", "No space left", "os error 122")
 _STALE_SECONDS: Final = 3600.0
+_FOLDER: Final = "cameos"
 
 
 class Recordings:
@@ -58,6 +60,12 @@ class Recordings:
         with suppress(FileNotFoundError):
             obstore.delete(self._store, _key(cameo_id))
 
+    def old(self) -> tuple[CameoId, ...]:
+        """Return the cameos whose recordings have been stored for longer than any request or job lasts."""
+        listed = (item for page in obstore.list(self._store, _FOLDER) for item in page)
+        before = datetime.now(UTC) - timedelta(seconds=_STALE_SECONDS)
+        return tuple(CameoId(Path(item["path"]).name) for item in listed if item["last_modified"] < before)
+
     @contextmanager
     def opened(self, plain: bytes) -> Iterator[Path]:
         """Yield a plain file with these bytes, readable by this process's user only; gone after the block.
@@ -86,4 +94,4 @@ class Recordings:
 
 
 def _key(cameo_id: CameoId) -> str:
-    return f"cameos/{cameo_id}"
+    return f"{_FOLDER}/{cameo_id}"

@@ -127,6 +127,14 @@ class CameoService:
                 raise NotFoundError("cameo_unknown", "there is no such cameo")
             return Cameo.of(row)
 
+    def sweep(self) -> None:
+        """Remove recordings that no cameo waits for: left when a request or a job was killed."""
+        with reading(self._engine) as session:
+            old = {cameo_id: repository.cameo(session, cameo_id) for cameo_id in self._recordings.old()}
+        for cameo_id, row in old.items():
+            if row is None or row.status != Status.PROCESSING:
+                self._recordings.delete(cameo_id)
+
     def in_review(self, session: Session) -> tuple[Cameo, ...]:
         """Return the cameos that wait for a moderator, oldest first."""
         return tuple(Cameo.of(row) for row in repository.in_review(session))

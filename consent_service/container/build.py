@@ -58,6 +58,7 @@ class Container(Core):
     def run_jobs(self) -> None:
         """Run the durable jobs in this process, first those a crash interrupted."""
         self.clips.sweep()
+        self.cameos.sweep()
         self.runtime.launch()
 
     def close(self) -> None:

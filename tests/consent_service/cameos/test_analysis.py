@@ -4,10 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pytest
 
+from consent_service.biometrics.arrays import Template
 from consent_service.biometrics.comparison import Outcome
-from consent_service.cameos.analysis import RecordingAnalyzer
+from consent_service.cameos.analysis import RecordingAnalyzer, constancy
 from consent_service.cameos.domain import REQUIREMENTS, FaceEvidence, Turn
 from consent_service.demo.cache import StudioCache
 from consent_service.demo.people import HE, SHE
@@ -71,3 +73,16 @@ def test_what_is_no_recording_cannot_be_measured(analyzer: RecordingAnalyzer, tm
     path.write_bytes(b"dear service" * 100)
     with pytest.raises(NotMediaError):
         analyzer.measure(path, LIMITS)
+
+
+def test_a_change_of_person_shows_between_any_two_looks() -> None:
+    generator = np.random.default_rng(8)
+    first, second = np.zeros(128, np.float32), np.full(128, 0.07, np.float32)  # 0.79 apart, as two people are
+
+    def looks(centre: Template, count: int) -> list[Template]:
+        return [(centre + generator.normal(0, 0.02, 128)).astype(np.float32) for _ in range(count)]
+
+    assert constancy(looks(first, 8)) is Outcome.MATCH
+    assert constancy([*looks(first, 7), *looks(second, 1)]) is Outcome.NON_MATCH
+    assert constancy(looks(first, 1)) is Outcome.INCONCLUSIVE
+    assert constancy([]) is Outcome.INCONCLUSIVE

@@ -174,3 +174,18 @@ def test_a_recording_at_rest_is_sealed(room: Room, composed: StudioCache) -> Non
     assert room.service.fail(cameo.id, "model_missing") is Status.REJECTED
     assert room.service.process(cameo.id) is Status.REJECTED  # decided once
     assert not list(obstore.list(room.store))
+
+
+def test_recordings_that_nobody_waits_for_are_swept(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "recording.mp4"
+    path.write_bytes(b"x")
+    person_id = room.person()
+    waiting = room.service.submit(person_id, room.challenge(person_id, DIGITS, TURNS), path, "0" * 64)
+    obstore.put(room.store, "cameos/cam_without_a_row", b"left behind by a killed request")
+    room.service.sweep()
+    assert len(list(obstore.list(room.store).collect())) == 2  # too young to be left behind
+    monkeypatch.setattr("consent_service.cameos.recordings._STALE_SECONDS", -1.0)
+    room.service.sweep()
+    assert [item["path"] for item in obstore.list(room.store).collect()] == [f"cameos/{waiting.id}"]
