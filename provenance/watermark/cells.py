@@ -29,6 +29,7 @@ _NEIGHBOURS: Final = 5
 _SPREAD_WINDOW: Final = (7, 9)
 _SPREAD_FLOOR: Final = 1.0  # decibels
 _CLIP: Final = 2.5
+_CLIPPED_ANSWER: Final = 0.1
 
 Grid = NDArray[np.float64]
 
@@ -73,17 +74,33 @@ def band_energy(power: Grid, pitch: float = 1.0) -> Grid:
 
 def levels(energy: Grid, timing: Timing) -> Grid:
     """Return the comparable level of every cell, `(slots, 56)`, in units of the local spread."""
+    decibels, spread = _relief(energy, timing)
+    return np.asarray(np.clip(decibels / spread, -_CLIP, _CLIP), np.float64)
+
+
+def receptivity(energy: Grid) -> Grid:
+    """Return how much a cell's level moves for one decibel of change, mean over the periods, `(64, 56)`.
+
+    Calm cells answer more than agitated ones; cells beyond the clipping level hardly answer.
+    """
+    decibels, spread = _relief(energy, Timing())
+    answers = np.where(np.abs(decibels) < _CLIP * spread, 1.0, _CLIPPED_ANSWER) / spread
+    return folded(answers) / np.maximum(folded(np.ones_like(spread)), 1)
+
+
+def _relief(energy: Grid, timing: Timing) -> tuple[Grid, Grid]:
+    """Return by how many decibels each cell stands above its neighbours, and how much the neighbours vary."""
     hops = HOPS_PER_SLOT * timing.tempo
     count = int((len(energy) - timing.phase) / hops)
     if count < 1:
-        return np.zeros((0, BANDS))
+        return np.zeros((0, BANDS)), np.ones((0, BANDS))
     running = np.vstack([np.zeros(BANDS), np.cumsum(energy, axis=0)])
     cell = np.maximum(np.diff(_between(running, timing.phase + np.arange(count + 1) * hops), axis=0), 0)
     decibels = 10 * np.log10(cell + np.median(cell) * _FLOOR + np.finfo(np.float32).tiny)
     for window in ((_NEIGHBOURS, 1), (1, _NEIGHBOURS)):
         decibels -= uniform_filter(decibels, window, mode="nearest")
     spread = np.sqrt(uniform_filter(decibels * decibels, _SPREAD_WINDOW)) + _SPREAD_FLOOR
-    return np.asarray(np.clip(decibels / spread, -_CLIP, _CLIP), np.float64)
+    return decibels, spread
 
 
 def folded(level: Grid) -> Grid:

@@ -25,9 +25,9 @@ from provenance.watermark.sound_pattern import SoundPattern
 
 _SAMPLED_EVERY: Final = 24
 _CALIBRATED: Final = 0.1  # of the time
-# Speech needs 1; sparse or tonal sound is pushed further, and left alone when even that does not help.
-_SOUND_STRENGTHS: Final = (1.0, 1.35, 1.8)
-_GOOD_SOUND_MARGIN: Final = 1.6
+# Strengths, each tried while the margin is below its limit: speech needs 1; short or sparse sound is pushed
+# further, and left alone when even that does not help.
+_SOUND_STRENGTHS: Final = ((1.0, np.inf), (1.35, 1.6), (1.8, 1.6), (2.4, 1.15))
 _LEAST_SOUND_MARGIN: Final = 0.8
 _PROBE_RATE: Final = 16_000
 
@@ -157,9 +157,10 @@ class _SoundMarker:
         return best.sound
 
     def _best(self, sound: NDArray[np.float32], sample_rate: int) -> MarkedSound:
-        tried: list[MarkedSound] = []
-        for strength in _SOUND_STRENGTHS:
-            tried.append(mark_sound(sound, sample_rate, self._pattern, strength=strength))
-            if tried[-1].margin >= _GOOD_SOUND_MARGIN:
-                break
-        return max(tried, key=lambda marked: marked.margin)
+        best: MarkedSound | None = None
+        for strength, limit in _SOUND_STRENGTHS:
+            if best is None or best.margin < limit:
+                marked = mark_sound(sound, sample_rate, self._pattern, strength=strength)
+                best = marked if best is None or marked.margin > best.margin else best
+        assert best is not None
+        return best

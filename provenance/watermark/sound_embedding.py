@@ -2,7 +2,8 @@
 
 In: sound `(channels, samples)` and an identifier. Out: the marked sound, and how it reads; or a reason why
 this sound cannot carry a mark. The embedder listens to its own result as the detector would and gives more
-change to the coded values that the sound itself contradicts, less to those it already supports.
+change to the coded values that the sound itself contradicts, less to those it already supports; among the
+cells of one value, more to those that answer well.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from provenance.watermark.cells import (
     BANDS,
     LOWEST_HERTZ,
     PERIOD_SECONDS,
-    SAMPLE_RATE,
     SLOT_SECONDS,
     SLOTS,
     Grid,
@@ -26,6 +26,7 @@ from provenance.watermark.cells import (
     cumulative_power,
     folded,
     levels,
+    receptivity,
     resampled,
 )
 from provenance.watermark.payload import AUDIO, margin
@@ -80,21 +81,27 @@ def mark_sound(
         pattern: What to say.
         strength: Factor on the allowed change; 1 is the calibrated value.
     """
+    shares = pattern.shares(receptivity(_energy(sound, sample_rate)))
     change = np.full(AUDIO.coded_length, _FIRST_CHANGE * strength)
     for _ in range(_ROUNDS):
-        marked = _applied(sound, sample_rate, pattern.changes(_PILOT_CHANGE * strength, change))
+        marked = _applied(sound, sample_rate, pattern.changes(_PILOT_CHANGE * strength, change, shares))
         missing = _TARGET * strength - _responses(marked, sample_rate, pattern)
         change = np.clip(change + _STEP * missing, 0, _LARGEST_CHANGE * strength)
-    marked = _applied(sound, sample_rate, pattern.changes(_PILOT_CHANGE * strength, change))
+    marked = _applied(sound, sample_rate, pattern.changes(_PILOT_CHANGE * strength, change, shares))
     responses = _responses(marked, sample_rate, pattern)
     return MarkedSound(np.clip(marked, -1, 1), float(change.mean()), margin(responses))
 
 
+def _energy(sound: NDArray[np.float32], sample_rate: int) -> Grid:
+    """Return the energy of each band at every hop, as the detector hears it."""
+    return band_energy(cumulative_power(resampled(sound.mean(0), sample_rate)))
+
+
 def _responses(sound: NDArray[np.float32], sample_rate: int, pattern: SoundPattern) -> NDArray[np.float64]:
     """Return the response of every coded value per period, as the detector hears it."""
-    heard = resampled(sound.mean(0), sample_rate)
-    periods = max(1.0, len(heard) / SAMPLE_RATE / PERIOD_SECONDS)
-    return pattern.responses(folded(levels(band_energy(cumulative_power(heard)), Timing()))) / periods
+    periods = max(1.0, sound.shape[1] / sample_rate / PERIOD_SECONDS)
+    received = folded(levels(_energy(sound, sample_rate), Timing()))
+    return pattern.responses(received / periods)
 
 
 def _applied(sound: NDArray[np.float32], sample_rate: int, decibels: Grid) -> NDArray[np.float32]:

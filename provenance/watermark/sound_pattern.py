@@ -18,6 +18,8 @@ from provenance.watermark.pattern import spread
 from provenance.watermark.payload import AUDIO
 
 PILOT_SHARE: Final = 0.3
+_LEAST_SHARE: Final = 0.3
+_LARGEST_SHARE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,22 @@ class SoundPattern:
         signs = layout.grid(AUDIO.encode(key, identifier))
         return cls(np.roll(signs, -start, axis=0), np.roll(groups.reshape(SLOTS, BANDS), -start, axis=0))
 
-    def changes(self, pilot: float, change: NDArray[np.float64]) -> Grid:
-        """Return the change of every cell in decibels, `(64, 56)`, given that of each coded value."""
-        return np.asarray(self.signs * np.append(change, pilot)[self.groups], np.float64)
+    def changes(self, pilot: float, change: NDArray[np.float64], shares: Grid) -> Grid:
+        """Return the change of every cell in decibels, `(64, 56)`.
+
+        Args:
+            pilot: Change of the pilot's cells.
+            change: Change of each coded value's cells, `(coded_length,)`.
+            shares: Each cell's share of it, `(64, 56)`.
+        """
+        return np.asarray(self.signs * np.append(change, pilot)[self.groups] * shares, np.float64)
+
+    def shares(self, receptivity: Grid) -> Grid:
+        """Return shares in proportion to receptivity, mean 1 over each coded value's cells, `(64, 56)`."""
+        groups = np.where(self.groups < 0, AUDIO.coded_length, self.groups).reshape(-1)
+        total = np.bincount(groups, weights=receptivity.reshape(-1)) + np.finfo(np.float32).tiny
+        mean = (total / np.bincount(groups))[groups].reshape(receptivity.shape)
+        return np.asarray(np.clip(receptivity / mean, _LEAST_SHARE, _LARGEST_SHARE), np.float64)
 
     def responses(self, received: Grid) -> NDArray[np.float64]:
         """Return for every coded value the mean level of its cells in the wanted direction."""
