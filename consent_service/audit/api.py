@@ -5,7 +5,7 @@ Source: C2SP tlog-checkpoint (text form of the checkpoint).
 
 from typing import Annotated, Protocol, cast
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Engine
 
 from consent_service.audit.schemas import LogKey, Proof
@@ -47,7 +47,7 @@ def key(services: Services) -> LogKey:
 
 
 @router.get("/entries/{index}", response_class=Response, summary="One leaf, byte for byte")
-def entry(index: int, services: Services) -> Response:
+def entry(index: Annotated[int, Path(ge=0, le=_MAX_SIZE)], services: Services) -> Response:
     """Return the leaf exactly as it was hashed (canonical JSON, no personal data)."""
     with reading(services.engine) as session:
         leaf = services.audit.entry(session, index)
@@ -68,6 +68,22 @@ def consistency(old: Natural, new: Natural, services: Services) -> Proof:
     with reading(services.engine) as session:
         hashes = services.audit.consistency(session, old, new)
         return _proof(hashes, services.audit.root(session, new))
+
+
+@router.get("/tile/entries/{path:path}", response_class=Response, summary="A bundle of leaves")
+def entry_tile(path: str, services: Services) -> Response:
+    """Return up to 256 leaves, each after its length in two bytes (C2SP tlog-tiles)."""
+    with reading(services.engine) as session:
+        bundle = services.audit.entry_tile(session, path)
+    return Response(bundle, media_type="application/octet-stream", headers=_FOREVER)
+
+
+@router.get("/tile/{level}/{path:path}", response_class=Response, summary="A tile of the tree")
+def hash_tile(level: int, path: str, services: Services) -> Response:
+    """Return up to 256 hashes of one level, for monitors and witnesses (C2SP tlog-tiles)."""
+    with reading(services.engine) as session:
+        tile = services.audit.hash_tile(session, level, path)
+    return Response(tile, media_type="application/octet-stream", headers=_FOREVER)
 
 
 def _proof(hashes: tuple[bytes, ...], root: bytes) -> Proof:

@@ -48,6 +48,26 @@ def leaf(session: Session, index: int) -> bytes | None:
     return session.exec(select(LogEntryRow.leaf).where(LogEntryRow.index == index)).one_or_none()
 
 
+def leaves(session: Session, start: int, end: int) -> tuple[bytes, ...]:
+    """Return the bytes of the leaves from `start` to before `end`."""
+    statement = (
+        select(LogEntryRow.leaf)
+        .where(LogEntryRow.index >= start, LogEntryRow.index < end)
+        .order_by(col(LogEntryRow.index))
+    )
+    return tuple(session.exec(statement))
+
+
+def row_of_nodes(session: Session, level: int, start: int, end: int) -> tuple[bytes, ...]:
+    """Return the stored hashes of one level from `start` to before `end`."""
+    statement = (
+        select(LogNodeRow.hash)
+        .where(LogNodeRow.level == level, LogNodeRow.index >= start, LogNodeRow.index < end)
+        .order_by(col(LogNodeRow.index))
+    )
+    return tuple(session.exec(statement))
+
+
 def nodes(session: Session, wanted: Iterable[Node]) -> dict[Node, bytes]:
     """Return the stored hashes of these subtrees, in one query."""
     keys = {(node.level, node.index) for node in wanted}

@@ -3,7 +3,7 @@
 In: a kind, commitments (keyed hashes whose meaning dies with the person's key) and public facts. Out: the
 leaf's index, signed checkpoints, inclusion and consistency proofs. An append and a proof each touch O(log n)
 stored hashes. No personal data goes in: a leaf cannot be taken back.
-Source: RFC 6962 section 2.1; C2SP tlog-checkpoint.
+Source: RFC 6962 section 2.1; C2SP tlog-checkpoint and tlog-tiles.
 """
 
 import json
@@ -25,6 +25,7 @@ from consent_service.audit.domain import (
     node_hash,
     span_hash,
 )
+from consent_service.audit.tiles import TILE_HEIGHT, entry_bundle, is_tile_level, parse_tile
 from consent_service.kernel.clock import Clock
 from consent_service.kernel.errors import InvalidInputError, NotFoundError
 
@@ -147,10 +148,40 @@ class AuditLog:
         except ValueError as error:
             raise InvalidInputError("log_range_invalid", str(error)) from None
 
+    def hash_tile(self, session: Session, level: int, path: str) -> bytes:
+        """Return a Merkle tile: the hashes of up to 256 subtrees, one after the other.
+
+        Raises:
+            NotFoundError: There is no such tile, or not that much of it yet.
+        """
+        tile = parse_tile(path)
+        if tile is None or not is_tile_level(level):
+            raise _no_tile()
+        found = repository.row_of_nodes(session, level * TILE_HEIGHT, tile.start, tile.end)
+        if len(found) < tile.width:
+            raise _no_tile()
+        return b"".join(found)
+
+    def entry_tile(self, session: Session, path: str) -> bytes:
+        """Return a bundle of up to 256 leaves.
+
+        Raises:
+            NotFoundError: There is no such bundle, or not that much of it yet.
+        """
+        tile = parse_tile(path)
+        found = repository.leaves(session, tile.start, tile.end) if tile else ()
+        if tile is None or len(found) < tile.width:
+            raise _no_tile()
+        return entry_bundle(found)
+
     @staticmethod
     def _known(session: Session, size: int) -> None:
         if size > repository.size(session):
             raise NotFoundError("log_size_unknown", "the log is not that long yet")
+
+
+def _no_tile() -> NotFoundError:
+    return NotFoundError("log_tile_unknown", "the log has no such tile")
 
 
 def _completed(session: Session, index: int, leaf: bytes) -> dict[Node, bytes]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
 from consent_service.db.types import UtcDateTime
@@ -12,7 +13,7 @@ class LogEntryRow(SQLModel, table=True):
 
     __tablename__ = "log_entries"
 
-    index: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    index: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     kind: str = Field(max_length=40, index=True)
     leaf: bytes
     recorded_at: datetime = Field(sa_type=UtcDateTime)
@@ -24,7 +25,7 @@ class LogNodeRow(SQLModel, table=True):
     __tablename__ = "log_nodes"
 
     level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    index: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    index: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     hash: bytes
 
 
@@ -34,4 +35,4 @@ class LogHeadRow(SQLModel, table=True):
     __tablename__ = "log_head"
 
     id: int = Field(default=1, primary_key=True)
-    size: int = 0
+    size: int = Field(default=0, sa_type=BigInteger)

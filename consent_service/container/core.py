@@ -127,5 +127,5 @@ def _timestamps(settings: Settings, resources: ExitStack) -> str | None:
 
 
 def _origin(settings: Settings) -> str:
-    """Return the log's name: a URL without its scheme, as C2SP asks."""
-    return settings.public_url.split("://", 1)[-1].rstrip("/") + "/log"
+    """Return the log's name: where it is found, without the scheme, as C2SP asks."""
+    return settings.public_url.split("://", 1)[-1].rstrip("/") + "/v1/log"

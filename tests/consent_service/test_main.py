@@ -73,6 +73,9 @@ def test_the_log_is_public(client: TestClient) -> None:
     assert note.text.split("\n")[1] == "0"
     assert client.get("/v1/log/proofs/consistency", params={"old": 0, "new": 0}).json()["hashes"] == []
     assert client.get("/v1/log/proofs/inclusion", params={"index": 0, "size": 1}).status_code == 404
+    assert client.get("/v1/log/tile/0/000.p/1").status_code == 404
+    assert client.get("/v1/log/tile/entries/000.p/1").status_code == 404
+    assert client.get(f"/v1/log/entries/{10**30}").status_code == 422
 
 
 def test_the_snapshot_of_the_api_is_current(client: TestClient) -> None:

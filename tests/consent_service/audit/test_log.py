@@ -13,10 +13,17 @@ from sqlalchemy import Engine, func
 from sqlmodel import SQLModel, select
 
 from consent_service.audit.checkpoint import Checkpoint, verify
-from consent_service.audit.domain import EMPTY_ROOT, verify_consistency, verify_inclusion
+from consent_service.audit.domain import (
+    EMPTY_ROOT,
+    leaf_hash,
+    node_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 from consent_service.audit.keys import AUDIT_KEY_FILE, create_signing_key, load_signing_key
 from consent_service.audit.service import AuditLog
 from consent_service.audit.tables import LogEntryRow, LogHeadRow
+from consent_service.audit.tiles import Tile, parse_tile, tile_path
 from consent_service.db.engine import create_database
 from consent_service.db.session import reading, transaction
 from consent_service.kernel.clock import SystemClock
@@ -164,3 +171,58 @@ def test_the_signing_key_rests_wrapped_and_is_never_replaced(tmp_path: Path) -> 
 
 def test_nothing_secret_shows() -> None:
     assert repr(AuditLog(Ed25519PrivateKey.generate(), "o", SystemClock())) == "AuditLog('o')"
+
+
+def test_tiles_rebuild_the_tree(engine: Engine, log: AuditLog) -> None:
+    with transaction(engine) as session:
+        for number in range(260):
+            log.append(session, "check.denied", facts={"n": number})
+    root = current(log, engine).root
+    with reading(engine) as session:
+        full, part = log.hash_tile(session, 0, "000"), log.hash_tile(session, 0, "001.p/4")
+        above = log.hash_tile(session, 1, "000.p/1")
+        leaves = [log.entry(session, index) for index in (0, 259)]
+        bundle = log.entry_tile(session, "001.p/4")
+    assert (len(full), len(part), len(above)) == (256 * 32, 4 * 32, 32)
+    assert full[:32] == leaf_hash(leaves[0])
+    assert bundle.endswith(len(leaves[1]).to_bytes(2, "big") + leaves[1])
+    assert fold(full) == above
+    assert node_hash(above, fold(part)) == root
+
+
+def fold(tile: bytes) -> bytes:
+    hashes = [tile[place : place + 32] for place in range(0, len(tile), 32)]
+    while len(hashes) > 1:
+        hashes = [node_hash(*pair) for pair in zip(hashes[::2], hashes[1::2], strict=True)]
+    return hashes[0]
+
+
+@pytest.mark.parametrize(
+    ("level", "path"),
+    [
+        (0, "000"),
+        (0, "000.p/4"),
+        (0, "0"),
+        (0, "x000/000"),
+        (0, "000.p/256"),
+        (0, "000.p/999"),
+        (8, "000.p/1"),
+        (-1, "000.p/1"),
+        (0, "../1"),
+    ],
+)
+def test_a_tile_that_cannot_be_is_not_found(engine: Engine, log: AuditLog, level: int, path: str) -> None:
+    with transaction(engine) as session:
+        for _ in range(3):
+            log.append(session, "check.denied")
+        assert len(log.hash_tile(session, 0, "000.p/3")) == 96
+        with pytest.raises(NotFoundError):
+            log.hash_tile(session, level, path)
+        with pytest.raises(NotFoundError):
+            log.entry_tile(session, path if level == 0 else "nothing")
+
+
+@given(st.integers(0, 10**12), st.integers(1, 255))
+def test_a_tile_has_one_path(index: int, width: int) -> None:
+    assert parse_tile(tile_path(index)) == Tile(index)
+    assert parse_tile(f"{tile_path(index)}.p/{width}") == Tile(index, width)

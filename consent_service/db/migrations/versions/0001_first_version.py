@@ -143,7 +143,7 @@ def upgrade() -> None:
 
     op.create_table(
         "log_entries",
-        sa.Column("index", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("leaf", sa.LargeBinary(), nullable=False),
         sa.Column("recorded_at", UtcDateTime(), nullable=False),
@@ -155,13 +155,13 @@ def upgrade() -> None:
     op.create_table(
         "log_head",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_log_head")),
     )
     op.create_table(
         "log_nodes",
         sa.Column("level", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("index", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("level", "index", name=op.f("pk_log_nodes")),
     )
