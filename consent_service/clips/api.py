@@ -34,7 +34,7 @@ class _Container(Protocol):
     def settings(self) -> Settings: ...
 
 
-def _container(request: Request) -> _Container:
+async def _container(request: Request) -> _Container:
     return cast("_Container", request.app.state.container)
 
 

@@ -53,7 +53,7 @@ class _Container(Protocol):
     def idempotency(self) -> _Idempotency: ...
 
 
-def _container(request: Request) -> _Container:
+async def _container(request: Request) -> _Container:
     return cast("_Container", request.app.state.container)
 
 

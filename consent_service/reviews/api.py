@@ -22,7 +22,7 @@ class _Container(Protocol):
     def idempotency(self) -> Idempotency: ...
 
 
-def _container(request: Request) -> _Container:
+async def _container(request: Request) -> _Container:
     return cast("_Container", request.app.state.container)
 
 
