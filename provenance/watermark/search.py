@@ -23,7 +23,8 @@ _ROTATED_SCALES: Final = np.exp(np.arange(np.log(0.97), np.log(1.12), 0.005))
 _FINE_STEPS: Final = ((0.002, 0.15), (0.001, 0.08), (0.001, 0.04))  # of scale, and degrees
 _FAST_SCALES: Final = (1.0, 0.998, 1.002)
 _KEPT: Final = 4
-_PROMISING: Final = 8.5  # above anything an unmarked image reaches; worth decoding at once
+_PROMISING: Final = 8.5  # above anything an unmarked image reaches
+_PATIENCE: Final = 40  # fits after a promising one
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,13 @@ class Search:
         return _best(self._whole.tried(shapes), len(self._layouts) + 1)
 
     def deep(self) -> Iterator[list[Candidate]]:
-        """Yield refined candidates, best first, stage by stage; a stage ends early on a promising fit.
+        """Yield refined candidates, best first, stage by stage; a stage ends early once a fit stands out.
 
         Half the resolution holds the whole band of the pattern and takes a third of the time.
         """
         coarse = _Grid(halved(self._whole.image), self._layouts, PERIOD // 2)
         for stage in (_scaled, _squeezed, _rotated):
-            found = _best(_until_promising(coarse.tried(stage())), _KEPT)
+            found = _best(_until_settled(coarse.tried(stage())), _KEPT)
             yield _best((coarse.refined(candidate) for candidate in found), _KEPT)
 
 
@@ -105,10 +106,18 @@ def _best(tried: Iterable[Candidate], count: int) -> list[Candidate]:
     return sorted(tried, key=_by_score, reverse=True)[:count]
 
 
-def _until_promising(tried: Iterable[Candidate]) -> Iterator[Candidate]:
+def _until_settled(tried: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Pass candidates on until a promising one has not been bettered for a while.
+
+    A clear mark shows through wrong geometries too, so the first promising one is seldom the right one.
+    """
+    best, waited = 0.0, 0
     for candidate in tried:
         yield candidate
-        if candidate.fit.score > _PROMISING:
+        waited += 1
+        if candidate.fit.score > best:
+            best, waited = candidate.fit.score, 0
+        if best > _PROMISING and waited >= _PATIENCE:
             return
 
 
