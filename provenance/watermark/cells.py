@@ -49,20 +49,20 @@ class Timing:
     pitch: float = 1.0
 
 
-def resampled(sound: NDArray[np.floating], sample_rate: int) -> NDArray[np.float64]:
+def resampled(sound: NDArray[np.floating], sample_rate: int) -> NDArray[np.float32]:
     """Return mono `(samples,)` sound at 16 kHz."""
     if sample_rate == SAMPLE_RATE:
-        return sound.astype(np.float64)
+        return sound.astype(np.float32)
     common = gcd(sample_rate, SAMPLE_RATE)
     return np.asarray(
         scipy.signal.resample_poly(sound, SAMPLE_RATE // common, sample_rate // common), np.float64
     )
 
 
-def cumulative_power(sound: NDArray[np.float64]) -> Grid:
+def cumulative_power(sound: NDArray[np.float32]) -> Grid:
     """Return the power spectrum of every 10 ms, summed upwards: `(258, hops)`."""
     _, _, spectrum = scipy.signal.stft(sound, SAMPLE_RATE, "hann", _WINDOW, _WINDOW - _HOP, boundary="zeros")
-    power = np.cumsum(np.abs(spectrum) ** 2, axis=0)
+    power = np.cumsum(np.abs(spectrum) ** 2, axis=0, dtype=np.float64)
     return np.vstack([np.zeros((1, power.shape[1])), power])
 
 

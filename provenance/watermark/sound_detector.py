@@ -86,7 +86,7 @@ def _changed() -> Iterator[Timing]:
 
 
 def _fits(
-    sound: NDArray[np.float64], layouts: Sequence[SoundLayout], timings: Iterator[Timing]
+    sound: NDArray[np.float32], layouts: Sequence[SoundLayout], timings: Iterator[Timing]
 ) -> Iterator[SoundFit]:
     power = cumulative_power(sound)
     pilots = [np.conj(np.fft.fft(layout.pilot_grid(), axis=0)) for layout in layouts]

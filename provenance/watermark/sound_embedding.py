@@ -18,6 +18,7 @@ from provenance.watermark.cells import (
     BANDS,
     LOWEST_HERTZ,
     PERIOD_SECONDS,
+    SAMPLE_RATE,
     SLOT_SECONDS,
     SLOTS,
     Grid,
@@ -81,27 +82,30 @@ def mark_sound(
         pattern: What to say.
         strength: Factor on the allowed change; 1 is the calibrated value.
     """
-    shares = pattern.shares(receptivity(_energy(sound, sample_rate)))
+    heard = resampled(sound.mean(0), sample_rate)
+    shares = pattern.shares(receptivity(_energy(heard)))
     change = np.full(AUDIO.coded_length, _FIRST_CHANGE * strength)
     for _ in range(_ROUNDS):
-        marked = _applied(sound, sample_rate, pattern.changes(_PILOT_CHANGE * strength, change, shares))
-        missing = _TARGET * strength - _responses(marked, sample_rate, pattern)
+        # Rehearsed on what the detector hears, a fraction of the samples; only the last round is for real.
+        rehearsed = _applied(
+            heard[None], SAMPLE_RATE, pattern.changes(_PILOT_CHANGE * strength, change, shares)
+        )
+        missing = _TARGET * strength - _responses(rehearsed[0], pattern)
         change = np.clip(change + _STEP * missing, 0, _LARGEST_CHANGE * strength)
     marked = _applied(sound, sample_rate, pattern.changes(_PILOT_CHANGE * strength, change, shares))
-    responses = _responses(marked, sample_rate, pattern)
+    responses = _responses(resampled(marked.mean(0), sample_rate), pattern)
     return MarkedSound(np.clip(marked, -1, 1), float(change.mean()), margin(responses))
 
 
-def _energy(sound: NDArray[np.float32], sample_rate: int) -> Grid:
-    """Return the energy of each band at every hop, as the detector hears it."""
-    return band_energy(cumulative_power(resampled(sound.mean(0), sample_rate)))
+def _energy(heard: NDArray[np.float32]) -> Grid:
+    """Return the energy of each band at every hop of mono sound at 16 kHz."""
+    return band_energy(cumulative_power(heard))
 
 
-def _responses(sound: NDArray[np.float32], sample_rate: int, pattern: SoundPattern) -> NDArray[np.float64]:
+def _responses(heard: NDArray[np.float32], pattern: SoundPattern) -> NDArray[np.float64]:
     """Return the response of every coded value per period, as the detector hears it."""
-    periods = max(1.0, sound.shape[1] / sample_rate / PERIOD_SECONDS)
-    received = folded(levels(_energy(sound, sample_rate), Timing()))
-    return pattern.responses(received / periods)
+    periods = max(1.0, len(heard) / SAMPLE_RATE / PERIOD_SECONDS)
+    return pattern.responses(folded(levels(_energy(heard), Timing())) / periods)
 
 
 def _applied(sound: NDArray[np.float32], sample_rate: int, decibels: Grid) -> NDArray[np.float32]:
