@@ -5,6 +5,7 @@ margins were read from the encoded file itself, as a stranger's detector would. 
 its mark poorly may leave the house is for the caller to decide.
 """
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -110,7 +111,9 @@ def _scratch_beside(destination: Path) -> "tempfile.TemporaryDirectory[str]":
     try:
         return tempfile.TemporaryDirectory(prefix=".marking-", dir=destination.parent)
     except OSError as error:
-        raise StorageFullError("the marked clip cannot be written") from error
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFullError("there is no space for the marked clip") from error
+        raise
 
 
 def _sync(folder: Path) -> None:

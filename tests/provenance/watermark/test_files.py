@@ -1,6 +1,7 @@
 """Real files: mark, attack as the world does, detect."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 from provenance.errors import NotMediaError
 from provenance.media import probe, transcode, write_video
 from provenance.watermark import KeyRing, MarkReport, WatermarkKey, detect_file, mark_file
+from provenance.watermark.job import MarkJob
+from provenance.watermark.pattern import PicturePattern
+from provenance.watermark.sound_pattern import SoundPattern
 from tests.provenance.watermark.conftest import PAYLOAD, SAMPLE_RATE, babble, moving_texture
 
 Marked = tuple[Path, MarkReport]
@@ -100,6 +104,27 @@ def test_sound_that_cannot_carry_a_mark_is_left_alone(
         source, tmp_path / "marked.mp4", payload=PAYLOAD, key=ring.active, preset="veryfast", strength=1.0
     )
     assert (report.audio, report.audio_reason) == (None, reason)
+
+
+def test_turned_clips_and_retired_keys_are_read(ring: KeyRing, tmp_path: Path) -> None:
+    source, marked, copy = (tmp_path / name for name in ("clip.mp4", "marked.mp4", "copy.mp4"))
+    write_video(source, moving_texture(16, 480, 320), 24, rotation=90)
+    mark_file(source, marked, payload=PAYLOAD, key=ring.retired[0], preset="veryfast", strength=1.0)
+    transcode(marked, copy, crf=24, preset="veryfast")
+    found = detect_file(copy, keys=ring, deep=False).video
+    assert found is not None
+    assert (found.payload, found.epoch) == (PAYLOAD, 1)
+
+
+def test_no_key_enters_the_process_that_reads_the_file(ring: KeyRing) -> None:
+    key = ring.active
+    job = MarkJob(
+        PicturePattern.saying(key, PAYLOAD), SoundPattern.saying(key, PAYLOAD[:5]), None, 18, "medium"
+    )
+    sent = pickle.dumps(job)
+    labels = ("layout", "whitening", "tag")
+    derived = [key.derive(f"{medium} {label}") for medium in ("video", "audio") for label in labels]
+    assert not [secret for secret in (key.secret, *derived) if secret in sent]
 
 
 def test_what_is_not_a_clip_is_refused_and_leaves_nothing(ring: KeyRing, tmp_path: Path) -> None:
