@@ -59,6 +59,7 @@ from provenance.watermark.reports import NO_SOUND, SOUND_SILENT
 
 WATERMARK_BYTES: Final = 8
 _TITLE: Final = "Generated clip"  # says nothing about anybody
+_GIVEN_UP: Final = frozenset({"ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,63}")  # anything else is a class name: of no use outside
 
 
@@ -210,6 +211,20 @@ class Publisher:
         for key in set(self._files.keys(f"published/{clip_id}")) - kept:
             self._files.delete(key)
         return clip.state
+
+    def end_stranded(self, job_state: Callable[[str], str | None]) -> int:
+        """End clips whose job was given up, as one that killed its worker again and again; return how many.
+
+        Args:
+            job_state: Tells the state of a job by its id, as `JobRuntime.state` does.
+        """
+        with self._ledger.reading() as session:
+            under_way = repository.unfinished(session)
+        stranded = [clip.clip_id for clip in under_way if job_state(clip.job_id) in _GIVEN_UP]
+        for clip_id in stranded:
+            self.fail(clip_id, Reason.INTERNAL_ERROR)
+            self.clean_up(clip_id)
+        return len(stranded)
 
     def fail(self, clip_id: ClipId, reason: str) -> ClipState:
         """End a clip that could not be carried through."""

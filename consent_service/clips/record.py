@@ -56,6 +56,11 @@ class Clip:
     ruling: Ruling | None = None
 
     @property
+    def job_id(self) -> str:
+        """The one job that carries this round of it."""
+        return f"publish-{self.clip_id}-{self.round}"
+
+    @property
     def grant_ids(self) -> tuple[GrantId, ...]:
         """The grants that admitted it, in the order declared."""
         return tuple(check.grant_id for check in self.checks if check.grant_id is not None)

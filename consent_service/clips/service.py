@@ -137,7 +137,7 @@ class ClipService:
         return again
 
     def _ask_to_publish(self, clip: Clip) -> None:
-        self._runtime.enqueue(PUBLISH, f"publish-{clip.clip_id}-{clip.round}", clip.clip_id)
+        self._runtime.enqueue(PUBLISH, clip.job_id, clip.clip_id)
 
     def sweep(self) -> int:
         """Remove work files and sources that belong to no clip under way; call before jobs are run.

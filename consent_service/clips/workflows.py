@@ -15,6 +15,7 @@ from consent_service.kernel.ids import ClipId, GrantId
 
 PUBLISH: Final = "publish"
 GRANT_REVOKED: Final = "grant-revoked"
+_STRANDED_SECONDS: Final = 30.0
 
 
 def register(runtime: JobRuntime, publisher: Publisher, withdrawals: Withdrawals) -> None:
@@ -47,5 +48,6 @@ def register(runtime: JobRuntime, publisher: Publisher, withdrawals: Withdrawals
         """Follow a revocation into the published clips and their remixes."""
         return runtime.step("reach", withdrawals.reach, grant_id)
 
+    runtime.every("stranded-clips", _STRANDED_SECONDS, lambda: publisher.end_stranded(runtime.state))
     runtime.workflow(PUBLISH)(publish)
     runtime.workflow(GRANT_REVOKED)(grant_revoked)

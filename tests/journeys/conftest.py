@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from consent_service.biometrics.registry import ModelRegistry
 from consent_service.cameos.sealing import Sealer, face_place, voice_place
 from consent_service.cameos.tables import LikenessRow
 from consent_service.clips.domain import Declaration, DeclaredLikeness, Generator, Use
+from consent_service.clips.record import Clip
 from consent_service.container import Container, build, initialise
 from consent_service.db.session import transaction
 from consent_service.demo.cache import StudioCache
@@ -48,7 +49,7 @@ class Service:
 
     url: str
     data_dir: Path
-    environment: Mapping[str, str]
+    operator: Container
     callers: ExitStack
 
     def caller(self, key: str | None = None) -> Caller:
@@ -57,18 +58,16 @@ class Service:
         self.callers.callback(caller.close)
         return caller
 
-    def operate(self, *arguments: str) -> dict[str, str]:
-        """Run a command as an operator; return the `name: value` lines it prints."""
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        )
-        pairs = (line.partition(": ") for line in done.stdout.splitlines())
-        return {name: value for name, _, value in pairs if value}
+    def relying_party(self, name: str, webhook: str | None = None) -> tuple[str, str, str]:
+        """Create a relying party as an operator does; return id, key and webhook secret."""
+        with transaction(self.operator.engine) as session:
+            party, key, secret = self.operator.accounts.create_relying_party(session, name, webhook)
+        return party, key, secret or ""
+
+    def moderator(self) -> Caller:
+        """Create a moderator as an operator does."""
+        with transaction(self.operator.engine) as session:
+            return self.caller(self.operator.accounts.create_moderator(session, "Moderator")[1])
 
     def left_behind(self) -> set[str]:
         """Return what lies in uploads, sources and work folders."""
@@ -121,8 +120,10 @@ def service(models: ModelRegistry, tmp_path_factory: pytest.TempPathFactory) -> 
         )
     try:
         wait_until_ready(process, url, folder / "log")
+        operator = build(Settings(data_dir=folder / "data", models_dir=Settings().models.resolve()))
         with ExitStack() as callers:
-            yield Service(url, folder / "data", environment, callers)
+            callers.callback(operator.close)
+            yield Service(url, folder / "data", operator, callers)
     finally:
         process.terminate()
         process.wait(30)
@@ -153,20 +154,19 @@ class Platform:
 @pytest.fixture(scope="session")
 def platform(service: Service) -> Iterator[Platform]:
     with NoticeBoard() as notices:
-        made = service.operate("relying-party", "create", "Platform", "--webhook", notices.url)
-        notices.trust(made["webhook_secret"])
-        key = made["api_key"]
-        yield Platform(made["relying_party_id"], service.caller(key), key, notices)
+        party, key, secret = service.relying_party("Platform", notices.url)
+        notices.trust(secret)
+        yield Platform(party, service.caller(key), key, notices)
 
 
 @pytest.fixture(scope="session")
 def other_platform(service: Service) -> Caller:
-    return service.caller(service.operate("relying-party", "create", "Other platform")["api_key"])
+    return service.caller(service.relying_party("Other platform")[1])
 
 
 @pytest.fixture(scope="session")
 def moderator(service: Service) -> Caller:
-    return service.caller(service.operate("moderator", "create", "Moderator")["api_key"])
+    return service.moderator()
 
 
 @pytest.fixture(scope="session")
@@ -283,7 +283,7 @@ def published_file(
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A service whose jobs nobody runs yet, a person enrolled in it, and her clip."""
+    """A service whose jobs nobody runs yet, a person enrolled in it, and her clip; one for each test file."""
 
     container: Container
     party: RelyingPartyId
@@ -293,7 +293,7 @@ class World:
     environment: dict[str, str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(
     models: ModelRegistry, composed: StudioCache, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
@@ -305,15 +305,15 @@ def world(
         embedded_worker=False,
     )
     initialise(settings)
-    container = build(settings)
     still = composed.studio.still(SHE, Take(size=(320, 240), face_height=0.5))
-    likeness, party, key = enrol_and_grant(container, models, still)
-    uses = DeclaredLikeness(likeness, frozenset({Use.FACE}))
-    declaration = Declaration("user-1", "entertainment", False, None, (uses,), Generator("Studio", "1"))  # noqa: FBT003
     clip = folder / "clip.mp4"
     write_video(clip, drifting(still), 12, rain(3.0), 16_000)
-    yield World(container, party, key, declaration, clip, environment_of(settings.data_dir, models))
-    container.close()
+    with closing(build(settings)) as container:
+        likeness, party, key = enrol_and_grant(container, models, still)
+        uses = DeclaredLikeness(likeness, frozenset({Use.FACE}))
+        generator = Generator("Studio", "1")
+        declaration = Declaration("user-1", "entertainment", False, None, (uses,), generator)  # noqa: FBT003
+        yield World(container, party, key, declaration, clip, environment_of(settings.data_dir, models))
 
 
 def enrol_and_grant(
@@ -323,18 +323,19 @@ def enrol_and_grant(
     analyzer = FaceAnalyzer(models)
     (face, *_) = analyzer.detect(still)
     template = analyzer.template(still, analyzer.mesh(still, face))
-    likeness, now = LikenessId(new_id("lik")), container.clock.now().replace(microsecond=0)
+    likeness = LikenessId(new_id("lik"))
     with transaction(container.engine) as session:
         person, _ = container.accounts.create_person(session)
         party, key, _ = container.accounts.create_relying_party(
             session, "Platform", "http://127.0.0.1:9/hook"
         )
         sealer = Sealer(container.vault)
-        row = LikenessRow(id=likeness, person_id=person, enrolled_at=now)
+        row = LikenessRow(id=likeness, person_id=person, enrolled_at=container.clock.now())
         row.sealed_face = sealer.seal(session, person, template, face_place(likeness))
         voice = np.full(256, 1 / 16, np.float32)
         row.sealed_voice = sealer.seal(session, person, voice, voice_place(likeness))
         session.add(row)
+    now = container.clock.now().replace(microsecond=0)
     terms = GrantTerms(
         relying_party_id=party,
         requesters=frozenset({"user-1"}),
@@ -358,3 +359,44 @@ def drifting(still: Frame) -> Iterator[Frame]:
 def rain(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     noise = np.random.default_rng(7).standard_normal(round(seconds * 16_000)).astype(np.float32)
     return np.convolve(noise, np.ones(3, np.float32) / 3, "same").astype(np.float32) * 0.1
+
+
+class MortalWorker:
+    """The program `crash_worker.py`: each order is one worker process, which may be killed."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def send(self, clip: Clip, point: str, *, largest_file: int | None = None, **settings: str) -> str:
+        """Let a worker live until it is killed at `point` or the clip rests; return what became of it."""
+        order = {
+            "clip_id": clip.clip_id,
+            "point": point,
+            "largest_file": largest_file,
+            "settings": settings,
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps(order)}\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:  # the service's own log goes there too
+            if line.startswith(("killed", "ended")):
+                return line.strip()
+        return "gone"
+
+
+@pytest.fixture(scope="module")
+def worker(world: World) -> Iterator[MortalWorker]:
+    program = Path(__file__).with_name("crash_worker.py")
+    process = subprocess.Popen(
+        [sys.executable, str(program)],
+        env=world.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        yield MortalWorker(process)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(60) == 0

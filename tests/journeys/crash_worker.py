@@ -1,12 +1,15 @@
 """A worker that dies on command: runs the jobs of one data folder and is killed at a named point.
 
-Reads one point per line from standard input; for each it forks a child that builds the real service, runs its
-jobs and sends itself SIGKILL there. Prints what became of the child. `run` lets a child finish its jobs;
-`hurry` too, with short pauses between the tries of a step. The service itself knows nothing of this: the
-points are wrapped around its functions in the child only.
+Reads one order per line (JSON: clip, point, settings, largest file) from standard input; for each it forks a
+child that builds the real service in these surroundings, runs its jobs and sends itself SIGKILL there. Prints
+what became of the child. `run` lets a child finish its jobs; `hurry` too, with short pauses between the tries
+of a step. The service itself knows nothing of this: the points are wrapped around its functions in the child
+only.
 """
 
+import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -127,14 +130,22 @@ def work(clip_id: ClipId) -> None:
     container.close()
 
 
+def live(order: dict[str, Any]) -> None:
+    """Be one worker: in these surroundings, until this point."""
+    os.environ.update({f"CONSENT_{name.upper()}": value for name, value in order["settings"].items()})
+    largest = order["largest_file"]
+    if largest is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    arm(order["point"])
+    work(ClipId(order["clip_id"]))
+
+
 def main() -> None:
-    """Serve points until standard input ends."""
-    clip_id = ClipId(sys.argv[1])
+    """Serve orders until standard input ends."""
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            arm(line.strip())
-            work(clip_id)
+            live(json.loads(line))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         died = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL

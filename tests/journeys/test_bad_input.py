@@ -7,8 +7,6 @@ beside the cameos; here are the files, the declarations and the failing surround
 import json
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +22,7 @@ from consent_service.clips.record import Clip
 from consent_service.kernel.ids import new_id
 from consent_service.main import create_app
 from provenance.media import write_video
-from tests.journeys.conftest import World, declaration
+from tests.journeys.conftest import MortalWorker, World, declaration
 
 
 @pytest.fixture
@@ -204,25 +202,11 @@ def test_an_empty_file_cannot_be_verified(client: TestClient) -> None:
     assert_problem(answer, 422, "media_empty")
 
 
-def run_jobs(world: World, clip: Clip, *, largest_file: int | None = None, **settings: str) -> Clip:
+def run_jobs(
+    worker: MortalWorker, world: World, clip: Clip, *, largest_file: int | None = None, **settings: str
+) -> Clip:
     """Run the clip's job in a worker whose surroundings fail; return the clip at rest."""
-
-    def starve() -> None:
-        if largest_file is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-
-    environment = {f"CONSENT_{name.upper()}": value for name, value in settings.items()}
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("crash_worker.py")), clip.clip_id],
-        env={**world.environment, **environment},
-        input="hurry\n",
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=180,
-        preexec_fn=starve,  # no threads run in the child before it executes
-    )
-    assert "ended 0" in done.stdout
+    assert worker.send(clip, "hurry", largest_file=largest_file, **settings) == "ended 0"
     return world.container.clips.get(clip.clip_id, world.party)
 
 
@@ -240,24 +224,26 @@ def assert_failed(world: World, clip: Clip, reason: str) -> None:
     ],
 )
 def test_a_signer_or_authority_out_of_reach_fails_the_clip_and_leaves_nothing(
-    world: World, surroundings: dict[str, str], reason: str
+    world: World, worker: MortalWorker, surroundings: dict[str, str], reason: str
 ) -> None:
     clip = world.container.clips.submit(world.party, world.clip, world.declaration)
-    assert_failed(world, run_jobs(world, clip, largest_file=None, **surroundings), reason)
+    assert_failed(world, run_jobs(worker, world, clip, largest_file=None, **surroundings), reason)
 
 
 @pytest.mark.slow
 def test_a_disk_that_fills_up_while_publishing_fails_the_clip_and_leaves_nothing(
-    world: World, noise: Path
+    world: World, worker: MortalWorker, noise: Path
 ) -> None:
     clip = world.container.clips.submit(world.party, noise, world.declaration)
-    assert_failed(world, run_jobs(world, clip, largest_file=3_500_000), "storage_full")
+    assert_failed(world, run_jobs(worker, world, clip, largest_file=3_500_000), "storage_full")
 
 
-def test_a_clip_that_breaks_off_later_fails_with_its_reason(world: World, tmp_path: Path) -> None:
+def test_a_clip_that_breaks_off_later_fails_with_its_reason(
+    world: World, worker: MortalWorker, tmp_path: Path
+) -> None:
     content = world.clip.read_bytes()
     half, quarter = len(content) // 2, len(content) // 4
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(content[:half] + bytes(quarter) + content[half + quarter :])
     clip = world.container.clips.submit(world.party, broken, world.declaration)
-    assert_failed(world, run_jobs(world, clip), "media_malformed")
+    assert_failed(world, run_jobs(worker, world, clip), "media_malformed")

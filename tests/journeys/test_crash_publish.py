@@ -6,12 +6,7 @@ is told. Between its deaths this process looks at what anybody could see.
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import obstore
 import pytest
@@ -26,7 +21,7 @@ from consent_service.db.session import reading
 from consent_service.kernel.errors import ConflictError
 from provenance.manifests import read_file
 from provenance.watermark import detect_file
-from tests.journeys.conftest import World
+from tests.journeys.conftest import MortalWorker, World
 
 STEPS = (
     "check_declared",
@@ -46,45 +41,18 @@ DEATHS = {
 }
 
 
-@contextmanager
-def mortal_worker(world: World, clip: Clip) -> Iterator["subprocess.Popen[str]"]:
-    program = Path(__file__).with_name("crash_worker.py")
-    worker = subprocess.Popen(
-        [sys.executable, str(program), clip.clip_id],
-        env=world.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with worker:
-        yield worker
-        assert worker.stdin is not None
-        worker.stdin.close()
-        assert worker.wait(60) == 0
-
-
-def send(worker: "subprocess.Popen[str]", point: str) -> str:
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    worker.stdin.write(f"{point}\n")
-    worker.stdin.flush()
-    for line in worker.stdout:  # the service's own log goes there too
-        if line.startswith(("killed", "ended")):
-            return line.strip()
-    return "gone"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("points", DEATHS.values(), ids=DEATHS)
-def test_a_clip_is_published_once_however_often_its_worker_dies(world: World, points: list[str]) -> None:
+def test_a_clip_is_published_once_however_often_its_worker_dies(
+    world: World, worker: MortalWorker, points: list[str]
+) -> None:
     clip = world.container.clips.submit(world.party, world.clip, world.declaration)
     identifiers = set[bytes]()
-    with mortal_worker(world, clip) as worker:
-        for point in points:
-            assert send(worker, point) == "killed", point
-            seen = look(world, clip)
-            identifiers |= {seen.watermark} if seen.watermark else set()
-        assert send(worker, "run") == "ended 0"
+    for point in points:
+        assert worker.send(clip, point) == "killed", point
+        seen = look(world, clip)
+        identifiers |= {seen.watermark} if seen.watermark else set()
+    assert worker.send(clip, "run") == "ended 0"
     published = look(world, clip)
     assert published.state is ClipState.PUBLISHED, published.reasons
     assert identifiers == {published.watermark}

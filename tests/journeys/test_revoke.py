@@ -14,10 +14,9 @@ from tests.journeys.conftest import Enrolled, Platform, Service, declaration, gi
 def venue(service: Service) -> Iterator[Platform]:
     """Return a platform of its own, whose grant may be withdrawn without touching other journeys."""
     with NoticeBoard() as notices:
-        made = service.operate("relying-party", "create", "Venue", "--webhook", notices.url)
-        notices.trust(made["webhook_secret"])
-        caller = service.caller(made["api_key"])
-        yield Platform(made["relying_party_id"], caller, made["api_key"], notices)
+        party, key, secret = service.relying_party("Venue", notices.url)
+        notices.trust(secret)
+        yield Platform(party, service.caller(key), key, notices)
 
 
 @pytest.mark.slow
