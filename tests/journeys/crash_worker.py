@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any
 
 from consent_service.clips import repository
-from consent_service.clips.domain import RESTING
 from consent_service.clips.files import ClipFiles
 from consent_service.clips.ledger import Ledger
 from consent_service.container import build
@@ -117,16 +116,12 @@ def arm(point: str) -> None:
 
 
 def work(clip_id: ClipId) -> None:
-    """Run jobs until the clip rests and its work folder is gone."""
+    """Run jobs until the clip's job has ended."""
     container = build(Settings())
     container.run_jobs()
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        with reading(container.engine) as session:
-            rests = repository.get(session, clip_id).state in RESTING
-        if rests and not (container.settings.data_dir / "work" / "clips" / clip_id).exists():
-            break
-        time.sleep(0.02)
+    with reading(container.engine) as session:
+        job_id = repository.get(session, clip_id).job_id
+    container.runtime.wait(job_id, 120)
     container.close()
 
 
