@@ -182,7 +182,6 @@ class JobRuntime:
             "log_level": "WARNING",
             "serializer": DBOSPortableJSONSerializer(),
             "enable_otlp": False,
-            "notification_listener_polling_interval_sec": _POLL_SECONDS,
             "max_executor_threads": self._settings.worker_concurrency + 4,
         }
 

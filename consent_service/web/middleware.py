@@ -7,6 +7,7 @@ Source: OWASP Secure Headers Project; RFC 9110 section 15.5.14 (413).
 
 import json
 import re
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -15,7 +16,6 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consent_service.kernel.ids import new_id
 from consent_service.web.metrics import Metrics
 from consent_service.web.problems_schema import MEDIA_TYPE
 
@@ -88,7 +88,7 @@ class _Exchange:
         given = headers.get(REQUEST_ID, "")
         self.scope = scope
         self.limit = limit
-        self.request_id = given if _GIVEN_ID.fullmatch(given) else new_id("req")
+        self.request_id = given if _GIVEN_ID.fullmatch(given) else f"req_{secrets.token_hex(16)}"
         self.announced = int(length) if (length := headers.get("content-length", "")).isdecimal() else 0
         self.status = 500
         self._https = https

@@ -22,7 +22,7 @@ from consent_service.audit.domain import (
 )
 from consent_service.audit.keys import AUDIT_KEY_FILE, create_signing_key, load_signing_key
 from consent_service.audit.service import AuditLog
-from consent_service.audit.tables import LogEntryRow, LogHeadRow
+from consent_service.audit.tables import LogEntryRow, LogHeadRow, node_number
 from consent_service.audit.tiles import Tile, parse_tile, tile_path
 from consent_service.db.engine import create_database
 from consent_service.db.session import reading, transaction
@@ -226,3 +226,17 @@ def test_a_tile_that_cannot_be_is_not_found(engine: Engine, log: AuditLog, level
 def test_a_tile_has_one_path(index: int, width: int) -> None:
     assert parse_tile(tile_path(index)) == Tile(index)
     assert parse_tile(f"{tile_path(index)}.p/{width}") == Tile(index, width)
+
+
+def test_nodes_are_found_by_key_however_long_the_log(engine: Engine) -> None:
+    plan = "EXPLAIN QUERY PLAN SELECT hash FROM log_nodes WHERE id IN (1, 2, 3)"
+    with engine.connect() as connection:
+        steps = [row[-1] for row in connection.exec_driver_sql(plan)]
+    assert steps[0] == "SEARCH log_nodes USING INTEGER PRIMARY KEY (rowid=?)"
+
+
+@given(st.integers(0, 63), st.integers(0, 2**57 - 1), st.integers(0, 63), st.integers(0, 2**57 - 1))
+def test_a_node_has_one_number(level: int, index: int, other_level: int, other: int) -> None:
+    assert 0 <= node_number(level, index) < 2**63
+    same = (level, index) == (other_level, other)
+    assert (node_number(level, index) == node_number(other_level, other)) == same

@@ -143,7 +143,9 @@ def upgrade() -> None:
 
     op.create_table(
         "log_entries",
-        sa.Column("index", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("leaf", sa.LargeBinary(), nullable=False),
         sa.Column("recorded_at", UtcDateTime(), nullable=False),
@@ -160,10 +162,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "log_nodes",
-        sa.Column("level", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("index", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("level", "index", name=op.f("pk_log_nodes")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_log_nodes")),
     )
     op.create_table(
         "person_keys",
