@@ -16,7 +16,7 @@ from consent_service.accounts.webhooks import WebhookDelivery
 from consent_service.audit.service import AuditLog
 from consent_service.biometrics.registry import ModelRegistry
 from consent_service.container.keys import PKI_FOLDER, Keys, load
-from consent_service.db.engine import create_database
+from consent_service.db.engine import create_database, scrub
 from consent_service.jobs.runtime import JobRuntime
 from consent_service.kernel.clock import Clock, SystemClock
 from consent_service.kernel.errors import UnavailableError
@@ -107,6 +107,7 @@ def _runtime(
     runtime = JobRuntime(settings, engine, clock)
     runtime.every("webhooks", 0.5, webhooks.deliver_due)
     runtime.every("forget-answers", 600.0, idempotency.prune)
+    runtime.every("scrub", 60.0, lambda: scrub(engine))  # an erased key leaves the disk within a minute
     runtime.every("sweep-uploads", 600.0, lambda: uploads.sweep(settings, clock.now()))
     return runtime
 

@@ -79,12 +79,16 @@ def _begin_sqlite(connection: Connection) -> None:
 def scrub(engine: Engine) -> None:
     """Fold the write-ahead log into the database and empty it, so that erased bytes leave the disk's files.
 
-    A no-op on PostgreSQL, where `VACUUM` and the archive's retention do this.
+    Gives up after a second when readers are in the way; the next call finishes it. A no-op on PostgreSQL,
+    where `VACUUM` and the archive's retention do this.
     """
     if engine.dialect.name != "sqlite":
         return
     raw = engine.raw_connection()
     try:
-        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA busy_timeout=1000")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
     finally:
         raw.close()
