@@ -22,7 +22,8 @@ from consent_service.clips.record import Clip
 from consent_service.kernel.ids import new_id
 from consent_service.main import create_app
 from provenance.media import write_video
-from tests.journeys.conftest import MortalWorker, World, declaration
+from tests.journeys.conftest import declaration
+from tests.journeys.idle import MortalWorker, World
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from consent_service.db.session import reading
 from consent_service.kernel.errors import ConflictError
 from provenance.manifests import read_file
 from provenance.watermark import detect_file
-from tests.journeys.conftest import MortalWorker, World
+from tests.journeys.idle import MortalWorker, World
 
 STEPS = (
     "check_declared",
