@@ -14,12 +14,12 @@ from consent_service.web.problems_schema import Problem, responses
 DESCRIPTION: Final = """
 Likeness consent, checked before every use, and provenance marks that survive.
 
-1. **Enrol**: a person answers a challenge with a short recording, their *cameo*, and gets a likeness.
-2. **Check**: a relying party asks whether a use is granted: allow, deny or indeterminate, with reasons.
-3. **Publish**: a clip is checked, marked, signed and read back before it is published.
-4. **Verify**: anyone asks what a file is: intact, trusted, recovered and consented are separate answers.
-5. **Revoke**: one call; the very next check denies.
-6. **Review**: moderators decide what machines could not.
+1. Enrol: a person answers a challenge with a short recording, their cameo, and gets a likeness.
+2. Check: a relying party asks whether a use is granted: allow, deny or indeterminate, with reasons.
+3. Publish: a clip is checked, marked, signed and read back before it is published.
+4. Verify: anyone asks what a file is: intact, trusted, recovered and consented are separate answers.
+5. Revoke: one call; the very next check denies.
+6. Review: moderators decide what machines could not.
 
 Errors are problem documents (RFC 9457) with a stable `code`. Requests that create something take an
 `Idempotency-Key`, so that they can be repeated safely.
