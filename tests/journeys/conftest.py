@@ -28,7 +28,7 @@ from consent_service.demo.performance import Say, Side, answer
 from consent_service.demo.studio import Take
 from consent_service.settings import Settings
 from provenance.media import write_video
-from tests.journeys.idle import MortalWorker, World, drifting, enrol_and_grant, rain
+from tests.journeys.idle import MortalWorker, World, drifting, enrol, grant_to, rain
 
 COMMAND = [sys.executable, "-c", "from consent_service.cli import main; main()"]
 GREETING = (Say("Happy birthday my dear friend, and many happy returns of the day"),)
@@ -290,11 +290,16 @@ def world(
     clip = folder / "clip.mp4"
     write_video(clip, drifting(still), 12, rain(3.0), 16_000)
     with closing(build(settings)) as container:
-        likeness, party, key = enrol_and_grant(container, models, still)
+        person, likeness = enrol(container, models, still)
+        with transaction(container.engine) as session:
+            hook = "http://127.0.0.1:9/hook"  # nobody listens; notices are counted where they wait
+            party, key, _ = container.accounts.create_relying_party(session, "Platform", hook)
+        grant_to(container, person, likeness, party, "user-1")
         uses = DeclaredLikeness(likeness, frozenset({Use.FACE}))
         generator = Generator("Studio", "1")
         declaration = Declaration("user-1", "entertainment", False, None, (uses,), generator)  # noqa: FBT003
-        yield World(container, party, key, declaration, clip, environment_of(settings.data_dir, models))
+        environment = environment_of(settings.data_dir, models)
+        yield World(container, person, likeness, party, key, declaration, clip, environment)
 
 
 @pytest.fixture(scope="module")

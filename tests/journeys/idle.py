@@ -21,6 +21,7 @@ from consent_service.clips.record import Clip
 from consent_service.container import Container
 from consent_service.db.session import transaction
 from consent_service.demo.studio import Frame
+from consent_service.grants.domain import Grant
 from consent_service.grants.terms import GrantTerms
 from consent_service.grants.terms import Use as GrantUse
 from consent_service.kernel.ids import LikenessId, PersonId, RelyingPartyId, new_id
@@ -34,6 +35,8 @@ class World:
     """A service whose jobs nobody runs yet, a person enrolled in it, and her clip; one for each test file."""
 
     container: Container
+    person: PersonId
+    likeness: LikenessId
     party: RelyingPartyId
     key: str
     declaration: Declaration
@@ -41,29 +44,31 @@ class World:
     environment: dict[str, str]
 
 
-def enrol_and_grant(
-    container: Container, models: ModelRegistry, still: Frame
-) -> tuple[LikenessId, RelyingPartyId, str]:
-    """Put an enrolled likeness and a grant into the database, without the usual recording."""
+def enrol(container: Container, models: ModelRegistry, still: Frame) -> tuple[PersonId, LikenessId]:
+    """Put an enrolled likeness into the database, without the usual recording."""
     analyzer = FaceAnalyzer(models)
     (face, *_) = analyzer.detect(still)
     template = analyzer.template(still, analyzer.mesh(still, face))
     likeness = LikenessId(new_id("lik"))
     with transaction(container.engine) as session:
         person, _ = container.accounts.create_person(session)
-        party, key, _ = container.accounts.create_relying_party(
-            session, "Platform", "http://127.0.0.1:9/hook"
-        )
         sealer = Sealer(container.vault)
         row = LikenessRow(id=likeness, person_id=person, enrolled_at=container.clock.now())
         row.sealed_face = sealer.seal(session, person, template, face_place(likeness))
         voice = np.full(256, 1 / 16, np.float32)
         row.sealed_voice = sealer.seal(session, person, voice, voice_place(likeness))
         session.add(row)
+    return person, likeness
+
+
+def grant_to(
+    container: Container, person: PersonId, likeness: LikenessId, party: RelyingPartyId, requester: str
+) -> Grant:
+    """Let a person grant the use of their face to one account of a platform."""
     now = container.clock.now().replace(microsecond=0)
     terms = GrantTerms(
         relying_party_id=party,
-        requesters=frozenset({"user-1"}),
+        requesters=frozenset({requester}),
         uses=frozenset({GrantUse.FACE}),
         purposes=frozenset({"entertainment"}),
         commercial=False,
@@ -72,8 +77,7 @@ def enrol_and_grant(
         not_before=now,
         not_after=now + timedelta(days=1),
     )
-    container.grants.issue(PersonId(person), likeness, terms)
-    return likeness, party, key
+    return container.grants.issue(person, likeness, terms)
 
 
 def drifting(still: Frame) -> Iterator[Frame]:

@@ -7,6 +7,7 @@ is told. Between its deaths this process looks at what anybody could see.
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 
 import obstore
 import pytest
@@ -21,7 +22,7 @@ from consent_service.db.session import reading
 from consent_service.kernel.errors import ConflictError
 from provenance.manifests import read_file
 from provenance.watermark import detect_file
-from tests.journeys.idle import MortalWorker, World
+from tests.journeys.idle import MortalWorker, World, grant_to
 
 STEPS = (
     "check_declared",
@@ -58,6 +59,24 @@ def test_a_clip_is_published_once_however_often_its_worker_dies(
     assert identifiers == {published.watermark}
     assert_exactly_once(world, published)
     assert_whole(world, published)
+
+
+def test_a_consent_withdrawn_on_the_way_stops_the_finished_file(world: World, worker: MortalWorker) -> None:
+    grant = grant_to(world.container, world.person, world.likeness, world.party, "user-2")
+    declaration = replace(world.declaration, requester_id="user-2")
+    clip = world.container.clips.submit(world.party, world.clip, declaration)
+    assert worker.send(clip, "record:verify_output") == "killed"
+    signed = look(world, clip)
+    assert signed.output is not None
+    assert signed.output.trusted
+    world.container.grants.revoke(world.person, grant.id)
+    assert worker.send(clip, "run") == "ended 0"
+    refused = look(world, clip)
+    assert (refused.state, refused.reasons) == (ClipState.REFUSED, ("consent_withdrawn_during_publish",))
+    assert facts(world, clip) == {"clip.refused": 1}
+    assert not [
+        item for item in obstore.list(world.container.store).collect() if clip.clip_id in item["path"]
+    ]
 
 
 def look(world: World, clip: Clip) -> Clip:
