@@ -49,6 +49,7 @@ def seed(settings: Settings, likenesses: int) -> Seeded:
                 person_id, _ = container.accounts.create_person(session)
                 session.flush()
                 session.add(LikenessRow(id=likeness_id, person_id=person_id, enrolled_at=now))
+            begin = container.clock.now().replace(microsecond=0) + timedelta(seconds=1)
             terms = GrantTerms(
                 relying_party_id=party_id,
                 requesters=frozenset({"user-1"}),
@@ -57,8 +58,8 @@ def seed(settings: Settings, likenesses: int) -> Seeded:
                 commercial=False,
                 regions=frozenset({"001"}),
                 description="A benchmark of how fast a check is answered.",
-                not_before=now,
-                not_after=now + timedelta(days=30),
+                not_before=begin,
+                not_after=begin + timedelta(days=30),
             )
             container.grants.issue(person_id, likeness_id, terms)
             ids.append(likeness_id)
@@ -91,7 +92,9 @@ def _running(command: list[str], environment: dict[str, str], path: str) -> Iter
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     cwd = Path(__file__).resolve().parents[1]
-    process = subprocess.Popen([*command, str(port)], env=environment, cwd=cwd, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, str(port)], env=environment, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         _wait(process, f"http://127.0.0.1:{port}{path}")
         yield port
