@@ -207,9 +207,11 @@ class Publisher:
         self._files.discard_work(clip_id)
         if clip.state is not ClipState.NEEDS_REVIEW:
             self._files.delete(clip.source.key)
-        kept = {clip.published.key} if clip.published else set[str]()
-        for key in set(self._files.keys(f"published/{clip_id}")) - kept:
-            self._files.delete(key)
+        file = clip.published
+        kept = {file.key, manifest_key(clip_id, file.sha256)} if file else set[str]()
+        for folder in ("published", "manifests"):
+            for key in set(self._files.keys(f"{folder}/{clip_id}")) - kept:
+                self._files.delete(key)
         return clip.state
 
     def end_stranded(self, job_state: Callable[[str], str | None]) -> int:

@@ -65,7 +65,7 @@ def test_a_consent_withdrawn_on_the_way_stops_the_finished_file(world: World, wo
     grant = grant_to(world.container, world.person, world.likeness, world.party, "user-2")
     declaration = replace(world.declaration, requester_id="user-2")
     clip = world.container.clips.submit(world.party, world.clip, declaration)
-    assert worker.send(clip, "record:verify_output") == "killed"
+    assert worker.send(clip, "inside:commit") == "killed"  # file and manifest are in the store by now
     signed = look(world, clip)
     assert signed.output is not None
     assert signed.output.trusted
