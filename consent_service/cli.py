@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from consent_service.kernel.errors import ConsentError
+from consent_service.kernel.errors import ConsentError, UnavailableError
 from consent_service.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,7 +137,12 @@ def demo(context: typer.Context) -> None:
     import importlib
 
     # The demo stands beside the command line, not below it, and needs the extra `studio`.
-    story = importlib.import_module("consent_service.demo.cli")
+    try:
+        story = importlib.import_module("consent_service.demo.cli")
+    except ModuleNotFoundError as error:
+        raise UnavailableError(
+            "studio_missing", f"the demo needs the extra `studio` (`{error.name}` is not installed)"
+        ) from error
     story.app(args=context.args, prog_name="consent-service demo")
 
 

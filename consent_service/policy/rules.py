@@ -87,7 +87,9 @@ def _read_texts(policies_dir: Path) -> tuple[str, str]:
         text = "\n".join(file.read_text(encoding="utf-8") for file in files)
         schema = (policies_dir / SCHEMA_FILE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise _invalid(f"the files could not be read: {type(error).__name__}") from error
+        raise _invalid(
+            f"the files named by `CONSENT_POLICIES_DIR` could not be read: {type(error).__name__}"
+        ) from error
     if not files:
         raise _invalid("there are no policies in the folder")
     return text, schema
