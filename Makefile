@@ -7,7 +7,7 @@ DATA ?= var
 export CONSENT_DATA_DIR ?= $(DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo serve test lint format bench docs openapi lock clean
+.PHONY: help setup models demo serve test coverage lint format bench docs openapi lock clean
 
 help: ## explain each command
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ serve: setup ## start the service on http://127.0.0.1:8000 with an embedded work
 
 test: setup ## run every test (real media, real models; under five minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+coverage: setup ## show that the tests take every branch of the domain modules
+	$(BIN)/python -m pytest -n 2 --dist loadscope -q tests/consent_service --cov=consent_service --cov-branch --cov-report=
+	$(BIN)/coverage report --show-missing --fail-under=100 --include='*/domain.py,*/clips/gate.py,*/grants/terms.py'
 
 lint: $(VENV)/.installed ## ruff, mypy strict, import contracts
 	$(BIN)/ruff check .

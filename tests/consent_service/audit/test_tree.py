@@ -173,3 +173,19 @@ def test_another_logs_signature_does_not_count() -> None:
 def test_a_checkpoint_is_checked_when_made(origin: str, size: int, value: bytes) -> None:
     with pytest.raises(ValueError, match="tree head"):
         Checkpoint(origin, size, value)
+
+
+def test_a_node_is_somewhere() -> None:
+    with pytest.raises(ValueError, match="natural"):
+        Node(-1, 0)
+
+
+@given(st.integers(1, len(LEAVES) - 1), st.integers(1, len(LEAVES)))
+def test_a_proof_cut_short_or_drawn_out_proves_nothing(old: int, new: int) -> None:
+    if old >= new:
+        return
+    proof = hashes(consistency_spans(old, new))
+    assert verify_consistency(old, new, root(old), root(new), proof)
+    assert not verify_consistency(old, new, root(old), root(new), proof[:-1])
+    assert not verify_consistency(old, new, root(old), root(new), (*proof, leaf_hash(b"more")))
+    assert not verify_consistency(old, new, root(old), root(new), ())
