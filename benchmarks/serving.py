@@ -28,10 +28,17 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """What a check needs: the relying party's key, and a likeness with a grant for each requester."""
+    """What the benchmarks need to ask and to withdraw.
+
+    Attributes:
+        api_key: The relying party's.
+        likeness_ids: One for each person, each with one grant.
+        grants: The same people's own API keys, and the ids of their grants.
+    """
 
     api_key: str
     likeness_ids: tuple[str, ...]
+    grants: tuple[tuple[str, str], ...]
 
 
 def seed(settings: Settings, likenesses: int) -> Seeded:
@@ -42,11 +49,12 @@ def seed(settings: Settings, likenesses: int) -> Seeded:
         now = container.clock.now().replace(microsecond=0)
         with transaction(container.engine) as session:
             party_id, key, _ = container.accounts.create_relying_party(session, "Bench", None)
-        ids = []
+        ids: list[str] = []
+        grants: list[tuple[str, str]] = []
         for _ in range(likenesses):
             likeness_id = LikenessId(new_id("lik"))
             with transaction(container.engine) as session:
-                person_id, _ = container.accounts.create_person(session)
+                person_id, person_key = container.accounts.create_person(session)
                 session.flush()
                 session.add(LikenessRow(id=likeness_id, person_id=person_id, enrolled_at=now))
             begin = container.clock.now().replace(microsecond=0) + timedelta(seconds=1)
@@ -61,9 +69,10 @@ def seed(settings: Settings, likenesses: int) -> Seeded:
                 not_before=begin,
                 not_after=begin + timedelta(days=30),
             )
-            container.grants.issue(person_id, likeness_id, terms)
+            grant = container.grants.issue(person_id, likeness_id, terms)
             ids.append(likeness_id)
-        return Seeded(key, tuple(ids))
+            grants.append((person_key, grant.id))
+        return Seeded(key, tuple(ids), tuple(grants))
     finally:
         container.close()
 
