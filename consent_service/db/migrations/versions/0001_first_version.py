@@ -1,4 +1,4 @@
-"""every table of the first version.
+"""Every table of the first version.
 
 Revision: 0001. Follows: .
 """
@@ -331,74 +331,29 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("webhook_events", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_webhook_events_relying_party_id"))
-        batch_op.drop_index(batch_op.f("ix_webhook_events_due_at"))
-
-    op.drop_table("webhook_events")
-    with op.batch_alter_table("cameos", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_cameos_status"))
-        batch_op.drop_index(batch_op.f("ix_cameos_sha256"))
-        batch_op.drop_index(batch_op.f("ix_cameos_person_id"))
-
-    op.drop_table("cameos")
-    op.drop_table("webhook_endpoints")
-    with op.batch_alter_table("manifests", schema=None) as batch_op:
-        batch_op.drop_index("ix_manifests_prefix")
-
-    op.drop_table("manifests")
-    op.drop_table("likenesses")
-    with op.batch_alter_table("clip_parents", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_clip_parents_parent_id"))
-
-    op.drop_table("clip_parents")
-    with op.batch_alter_table("clip_grants", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_clip_grants_grant_id"))
-
-    op.drop_table("clip_grants")
-    with op.batch_alter_table("challenges", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_challenges_person_id"))
-
-    op.drop_table("challenges")
-    with op.batch_alter_table("api_keys", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_api_keys_principal_id"))
-
-    op.drop_table("api_keys")
-    op.drop_table("principals")
-    op.drop_table("person_keys")
-    op.drop_table("log_nodes")
-    op.drop_table("log_head")
-    with op.batch_alter_table("log_entries", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_log_entries_kind"))
-
-    op.drop_table("log_entries")
-    with op.batch_alter_table("job_requests", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_job_requests_requested_at"))
-
-    op.drop_table("job_requests")
-    with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_idempotency_keys_claimed_at"))
-
-    op.drop_table("idempotency_keys")
-    with op.batch_alter_table("grants", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_grants_relying_party_id"))
-        batch_op.drop_index(batch_op.f("ix_grants_person_id"))
-        batch_op.drop_index("ix_grants_check")
-
-    op.drop_table("grants")
-    op.drop_table("grant_status_shards")
-    with op.batch_alter_table("grant_status_entries", schema=None) as batch_op:
-        batch_op.drop_index("ix_grant_status_entries_listed")
-
-    op.drop_table("grant_status_entries")
-    with op.batch_alter_table("clips", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_clips_state"))
-        batch_op.drop_index(batch_op.f("ix_clips_relying_party_id"))
-
-    op.drop_table("clips")
-    op.drop_table("clip_withdrawals")
-    with op.batch_alter_table("case_decisions", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_case_decisions_subject_id"))
-        batch_op.drop_index(batch_op.f("ix_case_decisions_decided_at"))
-
-    op.drop_table("case_decisions")
+    # A table takes its indexes with it.
+    for table in (
+        "webhook_events",
+        "cameos",
+        "webhook_endpoints",
+        "manifests",
+        "likenesses",
+        "clip_parents",
+        "clip_grants",
+        "challenges",
+        "api_keys",
+        "principals",
+        "person_keys",
+        "log_nodes",
+        "log_head",
+        "log_entries",
+        "job_requests",
+        "idempotency_keys",
+        "grants",
+        "grant_status_shards",
+        "grant_status_entries",
+        "clips",
+        "clip_withdrawals",
+        "case_decisions",
+    ):
+        op.drop_table(table)
