@@ -1,11 +1,12 @@
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, insert, select
-from sqlalchemy.exc import StatementError
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, event, insert, select
+from sqlalchemy.exc import OperationalError, StatementError
 from sqlmodel import Session
 
 from consent_service.db.engine import create_database, scrub
@@ -107,6 +108,77 @@ def test_writers_queue_instead_of_failing(engine: Engine) -> None:
         thread.join()
     with reading(engine) as session:
         assert names(session) == [str(number) for number in range(20)]
+
+
+def impatient(engine: Engine) -> None:
+    """Make SQLite refuse at once where it would sleep and try again."""
+
+    def hurry(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA busy_timeout=0")
+
+    engine.dispose()
+    event.listen(engine, "connect", hurry)
+
+
+def test_writers_of_one_process_never_meet_a_locked_database(engine: Engine) -> None:
+    impatient(engine)
+    failures: list[Exception] = []
+
+    def work() -> None:
+        try:
+            for _ in range(10):
+                with transaction(engine) as session:
+                    add(session, "a")
+        except OperationalError as error:
+            failures.append(error)
+
+    threads = [Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    with reading(engine) as session:
+        assert len(names(session)) == 60
+
+
+def test_the_turn_to_write_is_given_up_however_a_transaction_ends(engine: Engine, tmp_path: Path) -> None:
+    impatient(engine)
+    other_process = sqlite3.connect(tmp_path / "deep" / "test.db", isolation_level=None)
+    other_process.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OperationalError, match="locked"), transaction(engine) as session:
+        add(session, "refused")
+    other_process.execute("ROLLBACK")
+    other_process.close()
+    with pytest.raises(RuntimeError):
+        write_and_fail(engine, lambda session: add(session, "rolled back"))
+    with engine.connect() as connection:
+        connection.begin()
+        connection.invalidate()  # as when the file system failed
+    with transaction(engine) as session:
+        add(session, "kept")
+    with reading(engine) as session:
+        assert names(session) == ["kept"]
+
+
+def test_connections_stay_open_for_as_many_threads_as_serve_at_once(engine: Engine) -> None:
+    opened: list[object] = []
+    engine.dispose()
+    event.listen(engine, "connect", lambda connection, _record: opened.append(connection))
+
+    def read_at_once() -> None:
+        with reading(engine) as session:
+            assert names(session) == []
+            together.wait()
+
+    for _ in range(3):
+        together = Barrier(16)
+        threads = [Thread(target=read_at_once) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(opened) == 16
 
 
 def test_hints_run_after_the_outermost_commit_only(engine: Engine) -> None:
