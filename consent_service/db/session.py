@@ -56,6 +56,11 @@ def reading(engine: Engine) -> Iterator[Session]:
         yield session
 
 
+def in_transaction(engine: Engine) -> bool:
+    """Tell whether the caller is inside a `transaction` on this engine."""
+    return _joined(engine) is not None
+
+
 def after_commit(session: Session, action: Callable[[], None]) -> None:
     """Run `action` once the outermost transaction of this session has been committed; never after a rollback.
 

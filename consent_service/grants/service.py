@@ -6,7 +6,6 @@ process, denies.
 """
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -16,6 +15,7 @@ from sqlmodel import Session
 
 from consent_service.accounts import webhooks
 from consent_service.audit.service import AuditLog
+from consent_service.db.group import GroupCommit
 from consent_service.db.session import reading, transaction
 from consent_service.grants import checks, repository
 from consent_service.grants.domain import (
@@ -78,6 +78,7 @@ class GrantService:
         self._engine, self._clock = floors.engine, floors.clock
         self._keys = keys
         self._issuer = public_url.rstrip("/")
+        self._denials = GroupCommit(floors.engine)
         self.status_lists = StatusLists(floors.engine, keys, floors.clock, public_url)
 
     @property
@@ -165,7 +166,8 @@ class GrantService:
     def check(self, request: CheckRequest) -> CheckDecision:
         """Answer whether a use is allowed, from the state committed at this moment.
 
-        An unknown likeness and one without a grant for the asker are answered alike. Denials are logged.
+        An unknown likeness and one without a grant for the asker are answered alike. A denial is in the log,
+        durably, before it is answered; those that come at the same time share a commit.
         """
         now = self._clock.now()
         with reading(self._engine) as session:
@@ -267,11 +269,17 @@ class GrantService:
             "reasons": " ".join(decision.reasons),
             "policy_version": decision.policy_version,
         }
-        with transaction(self._engine) as session:
-            commitments: dict[str, str] = {}
-            if grant is not None:
-                with suppress(NotFoundError):  # an erased person's denials are logged without them
-                    commitments["grant"] = self._floors.vault.commitment(
-                        session, grant.person_id, grant.id.encode()
-                    )
+
+        def write(session: Session) -> None:
+            commitments = {} if grant is None else self._commitment_to(session, grant)
             self._floors.audit.append(session, "check.denied", commitments=commitments, facts=facts)
+
+        self._denials.write(write)
+
+    def _commitment_to(self, session: Session, grant: GrantOnFile) -> dict[str, str]:
+        """Return the commitment to a grant; none once its person was erased."""
+        try:
+            value = self._floors.vault.commitment(session, grant.person_id, grant.id.encode())
+        except NotFoundError:
+            return {}
+        return {"grant": value}
