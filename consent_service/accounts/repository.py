@@ -34,7 +34,7 @@ class Holder:
 
 def holder_of_key(session: Session, key_id: str) -> Holder | None:
     """Return the enabled principal of a live key."""
-    found = session.execute(_HOLDER, {"key_id": key_id}).one_or_none()
+    found = session.connection().execute(_HOLDER, {"key_id": key_id}).one_or_none()
     return None if found is None else Holder(*found)
 
 
