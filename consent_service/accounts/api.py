@@ -51,21 +51,50 @@ async def _container(request: Request) -> _Container:
 Services = Annotated[_Container, Depends(_container)]
 
 
-def principal(
-    services: Services, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Principal:
+async def api_key(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
+    """Return the text sent as an API key.
+
+    Raises:
+        UnauthenticatedError: None was sent.
+    """
+    if credentials is None:
+        raise UnauthenticatedError("api_key_missing", "send an api key as `Authorization: Bearer ...`")
+    return credentials.credentials
+
+
+def identify(engine: Engine, accounts: AccountService, key: str) -> Principal:
+    """Return whose key it is. For routes that look themselves, in the thread they work in anyway.
+
+    Raises:
+        UnauthenticatedError: It is no valid API key.
+    """
+    with reading(engine) as session:
+        caller, stale = accounts.authenticate(session, key)
+    if stale is not None:
+        with transaction(engine) as session:
+            accounts.note_use(session, key, stale)
+    return caller
+
+
+def principal(services: Services, key: Annotated[str, Depends(api_key)]) -> Principal:
     """Return the caller.
 
     Raises:
         UnauthenticatedError: No valid API key came with the request.
     """
-    if credentials is None:
-        raise UnauthenticatedError("api_key_missing", "send an api key as `Authorization: Bearer ...`")
-    with reading(services.engine) as session:
-        caller, stale = services.accounts.authenticate(session, credentials.credentials)
-    if stale is not None:
-        with transaction(services.engine) as session:
-            services.accounts.note_use(session, credentials.credentials, stale)
+    return identify(services.engine, services.accounts, key)
+
+
+def allow_only(caller: Principal, *roles: Role) -> Principal:
+    """Return the caller when they have one of these roles.
+
+    Raises:
+        ForbiddenError: They have another.
+    """
+    if caller.role not in roles:
+        raise ForbiddenError(
+            "role_not_allowed", "this needs the role " + " or ".join(f"`{r}`" for r in roles)
+        )
     return caller
 
 
@@ -73,11 +102,7 @@ def require(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
     """Return a dependency that gives the caller when they have one of these roles."""
 
     async def check(caller: Annotated[Principal, Depends(principal)]) -> Principal:
-        if caller.role not in roles:
-            raise ForbiddenError(
-                "role_not_allowed", "this needs the role " + " or ".join(f"`{r}`" for r in roles)
-            )
-        return caller
+        return allow_only(caller, *roles)
 
     return check
 

@@ -29,12 +29,12 @@ from consent_service.web import metrics, pages
 from consent_service.web.middleware import Edge
 
 ROUTERS = (
+    grants_router,  # routes are tried in turn, and a check is asked before every use
     pages.router,
     reference.router,
     verify_page_router,
     accounts_router,
     cameos_router,
-    grants_router,
     clips_router,
     verification_router,
     reviews_router,
