@@ -83,8 +83,10 @@ class PolicyEngine:
         decided = sorted((self._by_cedar_id[name] for name in cedar_ids), key=lambda rule: rule.id)
         if allowed:
             return self._decision(Effect.ALLOW, decided)
-        if any(rule.outcome is Effect.DENY for rule in decided) or not self._permitted(request):
-            return self._decision(Effect.DENY, [rule for rule in decided if rule.outcome is Effect.DENY])
+        objections = [rule for rule in decided if rule.outcome is Effect.DENY]
+        # Where no rule decided at all, Cedar has said already that no permit applies.
+        if objections or not decided or not self._permitted(request):
+            return self._decision(Effect.DENY, objections)
         return self._decision(Effect.INDETERMINATE, decided)
 
     def _permitted(self, request: PolicyRequest) -> bool:
