@@ -132,6 +132,14 @@ def test_each_route_is_for_its_role(
     assert client.request(method, path, **arguments).status_code == 401
 
 
+def test_a_check_is_refused_to_whoever_has_no_valid_key(client: TestClient, world: Any) -> None:
+    other = f"{world.studio_key[:-1]}{'A' if world.studio_key[-1] != 'A' else 'B'}"
+    answer = client.post("/v1/checks", json=wire_question(world), headers=bearer(other))
+    assert (answer.status_code, answer.json()["code"]) == (401, "api_key_invalid")
+    answer = client.post("/v1/checks", json={"not": "a question"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "api_key_missing")
+
+
 def test_another_persons_grant_cannot_be_seen_or_withdrawn(client: TestClient, world: Any) -> None:
     grant_id = give(client, world)["grant_id"]
     for path, method in ((f"/v1/grants/{grant_id}", "get"), (f"/v1/grants/{grant_id}/revoke", "post")):

@@ -1,8 +1,10 @@
 """The promises of consent: only your own, recorded without personal data, answered from what stands now."""
 
+import errno
 import hashlib
 import json
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from sqlalchemy import text
 from sqlmodel import Session, select
 
 from consent_service.accounts.tables import WebhookEventRow
+from consent_service.audit.domain import verify_inclusion
 from consent_service.audit.tables import LogEntryRow
 from consent_service.db.session import reading
 from consent_service.grants.domain import Standing
@@ -108,6 +111,43 @@ def test_denials_are_logged_and_permissions_are_not(world: Any) -> None:
     assert leaf["facts"]["reasons"] == "purpose_not_granted commercial_not_granted"
     assert leaf["facts"]["relying_party"] == world.studio
     assert set(leaf["commitments"]) == {"grant"}
+
+
+def test_every_denial_is_in_the_log_before_it_is_answered(world: Any) -> None:
+    world.issue()
+    answered: list[int] = []
+    missing: list[int] = []
+
+    def ask(_: int) -> None:
+        for _ in range(5):
+            world.grants.check(world.question(purpose="advertising"))
+            answered.append(1)
+            owed = len(answered)
+            with reading(world.engine) as session:
+                missing.extend(range(len(leaves(session, "check.denied")), owed))
+
+    threads = [Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not missing
+    with reading(world.engine) as session:
+        assert len(leaves(session, "check.denied")) == 40
+        assert world.floors.audit.size(session) == 41
+        root = world.floors.audit.root(session, 41)
+        for index in range(41):
+            proof = world.floors.audit.inclusion(session, index, 41)
+            assert verify_inclusion(world.floors.audit.entry(session, index), index, 41, proof, root)
+
+
+def test_a_denial_that_cannot_be_logged_is_not_answered(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(world.floors.audit, "append", full)
+    with pytest.raises(OSError, match="no space"):
+        world.grants.check(world.question())
 
 
 def test_protected_topics_are_denied_whatever_was_granted(world: Any) -> None:

@@ -86,6 +86,13 @@ def test_an_open_question_does_not_soften_what_nothing_permits(write: WritePolic
     assert (decision.effect, decision.reasons) == (Effect.DENY, ())
 
 
+def test_where_no_rule_decides_the_answer_is_no(write: WritePolicies) -> None:
+    permit = '@id("p") @reason("fine") permit(principal, action, resource) when { context.n == 7 };'
+    engine = PolicyEngine.load(write(permit, forbid("f", "indeterminate", "context.n == 8")))
+    decision = engine.decide(question(n=1))
+    assert (decision.effect, decision.reasons, decision.rules) == (Effect.DENY, (), ())
+
+
 def test_a_forbid_that_fails_at_run_time_denies_and_alarms(write: WritePolicies) -> None:
     # Cedar skips the overflowing forbid and would answer Allow.
     alarms: list[str] = []
