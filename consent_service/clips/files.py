@@ -9,6 +9,7 @@ import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _NO_SPACE: Final = ("os error 28", "No space left", "os error 27", "File too large", "os error 122")
 _CHUNK: Final = 1 << 20
+_OLD: Final = timedelta(hours=1)
 
 
 def sha256_of(path: Path) -> str:
@@ -135,6 +137,12 @@ class ClipFiles:
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Return the keys of all finished objects under a prefix."""
         return tuple(item["path"] for page in obstore.list(self._store, prefix) for item in page)
+
+    def old_keys(self, prefix: str) -> tuple[str, ...]:
+        """Return the keys of those objects that were stored longer ago than any request lasts."""
+        before = datetime.now(UTC) - _OLD
+        listed = (item for page in obstore.list(self._store, prefix) for item in page)
+        return tuple(item["path"] for item in listed if item["last_modified"] < before)
 
 
 def source_key(clip_id: ClipId) -> str:

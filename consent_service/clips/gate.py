@@ -168,6 +168,7 @@ class OutputEvidence:
         intact: The manifest's hard binding matches the file; none when it could not be told.
         trusted: The signer stands under our trust policy; none when it could not be told.
         bound: The mark read back is the one the manifest names as its soft binding.
+        sha256: Hash of the file that was read; evidence speaks of no other.
     """
 
     intended: bytes
@@ -178,6 +179,7 @@ class OutputEvidence:
     trusted: bool | None
     bound: bool
     grants: tuple[GrantStanding, ...]
+    sha256: str = ""
 
     def with_grants(self, grants: tuple[GrantStanding, ...]) -> "OutputEvidence":
         """Return the same evidence with the grants as they stand by now."""

@@ -103,9 +103,18 @@ class Publisher:
 
     @_unless_at_rest
     def check_declared(self, clip: Clip) -> ClipState:
-        """Ask the grants about every declared likeness."""
-        checks = tuple(self._check(clip, likeness) for likeness in clip.declaration.likenesses)
+        """Ask the grants about every declared likeness, and about those of the clip's sources."""
+        checks = tuple(self._check(clip, likeness) for likeness in self._likenesses(clip))
         return self._ledger.step(clip.clip_id, ClipState.CHECKING, checks=checks).state
+
+    def _likenesses(self, clip: Clip) -> tuple[DeclaredLikeness, ...]:
+        """Return whom a clip shows: as declared, and else as its sources declared. A remix inherits them."""
+        with self._ledger.reading() as session:
+            sources = repository.sources_of(session, clip.clip_id)
+        shown = {each.likeness_id: each for each in clip.declaration.likenesses}
+        for likeness in (each for source in sources for each in source.declaration.likenesses):
+            shown.setdefault(likeness.likeness_id, likeness)
+        return tuple(shown.values())
 
     def _check(self, clip: Clip, likeness: DeclaredLikeness) -> LikenessCheck:
         declaration = clip.declaration
@@ -186,14 +195,13 @@ class Publisher:
     @_unless_at_rest
     def verify_output(self, clip: Clip) -> ClipState:
         """Read the finished file back as a stranger would."""
-        clip = self._ledger.step(clip.clip_id, ClipState.VERIFYING)
-        verdict = self._finisher.verify(self._signed(clip))
-        evidence = _evidence(clip, verdict, self._standings(clip))
-        return self._ledger.step(clip.clip_id, ClipState.VERIFYING, output=evidence).state
+        return self._read_back(self._ledger.step(clip.clip_id, ClipState.VERIFYING)).state
 
     @_unless_at_rest
     def publish(self, clip: Clip) -> ClipState:
         """Recheck the grants and commit the verdict, the log entry, the notice and the file, or refuse."""
+        if clip.output is None or clip.output.sha256 != sha256_of(self._signed(clip) / SIGNED):
+            clip = self._read_back(clip)  # the work folder was lost, and the file made anew
         decision = self._judge(clip, self._ledger.clock.now())
         if decision.outcome is not Outcome.PROCEED:
             return self._ledger.end(clip.clip_id, ClipState.REFUSED, decision.reasons).state
@@ -202,8 +210,13 @@ class Publisher:
             return self._commit(session, clip.clip_id, *stored).state
 
     def clean_up(self, clip_id: ClipId) -> ClipState:
-        """Remove what a clip at rest no longer needs; a clip under review keeps its source."""
+        """Remove what a clip at rest no longer needs; a clip under review keeps its source.
+
+        A clip that a moderator released meanwhile is under way again: its next round tidies up.
+        """
         clip = self._ledger.read(clip_id)
+        if clip.state not in RESTING:
+            return clip.state
         self._files.discard_work(clip_id)
         if clip.state is not ClipState.NEEDS_REVIEW:
             self._files.delete(clip.source.key)
@@ -233,6 +246,12 @@ class Publisher:
         known = reason if _CODE.fullmatch(reason) else Reason.INTERNAL_ERROR
         return self._ledger.end(clip_id, ClipState.FAILED, (known,)).state
 
+    def _read_back(self, clip: Clip) -> Clip:
+        folder = self._signed(clip)
+        verdict, sha256 = self._finisher.verify(folder), sha256_of(folder / SIGNED)
+        evidence = _evidence(clip, verdict, self._standings(clip), sha256)
+        return self._ledger.step(clip.clip_id, ClipState.VERIFYING, output=evidence)
+
     def _judge(self, clip: Clip, now: datetime) -> Decision:
         """Decide on the read-back evidence with the grants as they stand at `now`."""
         if clip.output is None or clip.scan is None:
@@ -253,12 +272,15 @@ class Publisher:
         return decide_publication(evidence, self._policy.decide(question.request()), now)
 
     def _standings(self, clip: Clip) -> tuple[GrantStanding, ...]:
+        """Return what the grants are worth now: the clip's own, and those of its sources."""
         with self._ledger.reading() as session:
-            standings = self._grants.standing(session, clip.grant_ids)
+            sources = repository.sources_of(session, clip.clip_id)
+            grant_ids = dict.fromkeys(grant_id for each in (clip, *sources) for grant_id in each.grant_ids)
+            standings = self._grants.standing(session, grant_ids)
         until = {check.grant_id: check.valid_until for check in clip.checks}
         return tuple(
-            GrantStanding(grant_id, str(standings.get(grant_id, "unknown")), until[grant_id])
-            for grant_id in clip.grant_ids
+            GrantStanding(grant_id, str(standings.get(grant_id, "unknown")), until.get(grant_id))
+            for grant_id in grant_ids
         )
 
     def _store(self, clip: Clip) -> tuple[PublishedFile, ManifestRow]:
@@ -350,7 +372,9 @@ def _intended(clip: Clip) -> bytes:
     return clip.watermark
 
 
-def _evidence(clip: Clip, verdict: Verdict, standings: tuple[GrantStanding, ...]) -> OutputEvidence:
+def _evidence(
+    clip: Clip, verdict: Verdict, standings: tuple[GrantStanding, ...], sha256: str
+) -> OutputEvidence:
     return OutputEvidence(
         intended=_intended(clip),
         sound=_sound(clip),
@@ -360,6 +384,7 @@ def _evidence(clip: Clip, verdict: Verdict, standings: tuple[GrantStanding, ...]
         trusted=is_yes(verdict.trusted),
         bound=verdict.marked is Answer.YES,
         grants=standings,
+        sha256=sha256,
     )
 
 

@@ -129,6 +129,15 @@ def published_among(session: Session, clip_ids: Iterable[ClipId]) -> tuple[Clip,
     return tuple(_clip(row) for row in rows if row is not None and row.state == ClipState.PUBLISHED)
 
 
+def sources_of(session: Session, clip_id: ClipId) -> tuple[Clip, ...]:
+    """Return every clip this one was made from, however far back, oldest first."""
+    made_from = select(ClipParentRow.parent_id).where(ClipParentRow.clip_id == clip_id)
+    line = made_from.cte("line", recursive=True)
+    line = line.union(select(ClipParentRow.parent_id).where(ClipParentRow.clip_id == line.c.parent_id))
+    found = select(ClipRow).where(col(ClipRow.clip_id).in_(select(line.c.parent_id)))
+    return tuple(_clip(row) for row in session.exec(found.order_by(col(ClipRow.created_at))))
+
+
 def _columns(clip: Clip) -> dict[str, Any]:
     return {
         "clip_id": clip.clip_id,

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from consent_service.clips import repository
 from consent_service.clips.domain import (
     RESTING,
+    ClipConsent,
     ClipState,
     Declaration,
     PublishedFile,
@@ -45,6 +46,7 @@ class ClipService:
 
         Raises:
             InvalidInputError: It has no picture, or a parent is not a published clip of this party.
+            ConflictError: `parent_withdrawn`.
             MediaError: It is not media that can be read within the limits.
             StorageFullError: There was no room to keep it.
         """
@@ -75,6 +77,8 @@ class ClipService:
             own = [parent.clip_id for parent in parents if parent.relying_party_id == party]
             if own != list(declaration.parents):
                 raise InvalidInputError("parent_unknown", "a parent is not a published clip of yours")
+            if any(parent.consent is ClipConsent.WITHDRAWN for parent in parents):
+                raise ConflictError("parent_withdrawn", "the consent behind a parent was withdrawn")
             repository.add(session, clip)
             self._ask_to_publish(clip)
         return clip
@@ -142,6 +146,8 @@ class ClipService:
     def sweep(self) -> int:
         """Remove work files and sources that belong to no clip under way; call before jobs are run.
 
+        A young source without a clip stays: another process may be taking its clip in.
+
         Returns:
             How many were removed.
         """
@@ -151,8 +157,10 @@ class ClipService:
             if self._state(clip_id) in {None, *RESTING}:
                 self._files.discard_work(clip_id)
                 removed += 1
+        abandoned = self._files.old_keys("sources")
         for key in self._files.keys("sources"):
-            if self._state(ClipId(key.rpartition("/")[2])) in {None, *(RESTING - held)}:
+            state = self._state(ClipId(key.rpartition("/")[2]))
+            if state in RESTING - held or (state is None and key in abandoned):
                 self._files.delete(key)
                 removed += 1
         return removed
