@@ -7,7 +7,7 @@ Source: OWASP, Server-Side Request Forgery Prevention; RFC 6890 (special-purpose
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -15,6 +15,8 @@ from consent_service.kernel.errors import InvalidInputError
 
 _PORTS: Final = {"https": 443, "http": 80}
 _LONGEST_URL: Final = 2000
+_PUBLIC_IPV6: Final = IPv6Network("2000::/3")  # all that has been given out; NAT64 and site-local lie outside
+_TUNNELS: Final = (IPv6Network("2001::/32"), IPv6Network("2002::/16"))  # Teredo and 6to4 carry IPv4 addresses
 Address = IPv4Address | IPv6Address
 
 
@@ -47,6 +49,8 @@ def check_url(url: str, rules: AddressRules) -> SplitResult:
         _ = parts.port
     except ValueError:
         raise InvalidInputError("webhook_url_invalid", "the webhook address is not a url") from None
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise InvalidInputError("webhook_url_invalid", "write the webhook address in printable ASCII")
     if len(url) > _LONGEST_URL or parts.scheme not in _PORTS or not parts.hostname or parts.fragment:
         raise InvalidInputError("webhook_url_invalid", "the webhook address is not an http url")
     if parts.username is not None or parts.password is not None:
@@ -69,7 +73,11 @@ def resolve(url: str, rules: AddressRules) -> Target:
     parts = check_url(url, rules)
     host = parts.hostname or ""
     port = parts.port or _PORTS[parts.scheme]
-    addresses = [ip_address(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # how Python says that a label is empty or too long
+        raise InvalidInputError("webhook_url_invalid", "the webhook address names no host") from None
+    addresses = [ip_address(entry[4][0]) for entry in found]
     if not addresses or not all(permitted(address, rules) for address in addresses):
         raise InvalidInputError("webhook_url_not_allowed", "the webhook address is not a public one")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -82,7 +90,13 @@ def permitted(address: Address, rules: AddressRules) -> bool:
         address = address.ipv4_mapped
     if address.is_loopback:
         return rules.allow_loopback
+    if isinstance(address, IPv6Address) and not _is_public_ipv6(address):
+        return False
     return address.is_global and not address.is_multicast
+
+
+def _is_public_ipv6(address: IPv6Address) -> bool:
+    return address in _PUBLIC_IPV6 and not any(address in tunnel for tunnel in _TUNNELS)
 
 
 def _literal(host: str) -> Address | None:

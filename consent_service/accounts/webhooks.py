@@ -5,6 +5,7 @@ Webhooks form. A failed delivery is tried again for three days, then kept as `de
 Source: Standard Webhooks specification; retry schedule from its section "Retries".
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -81,8 +82,7 @@ class WebhookDelivery:
         self._keys = keys
         self._clock = clock
         self._rules = rules
-        # No proxy, netrc or certificate override from the environment may redirect a notice.
-        self._http = httpx.Client(timeout=httpx.Timeout(_SECONDS), follow_redirects=False, trust_env=False)
+        self._tls = httpx.create_ssl_context(trust_env=False)
 
     def deliver_due(self) -> int:
         """Send every notice that is due now; return how many attempts were made."""
@@ -101,10 +101,6 @@ class WebhookDelivery:
         with reading(self._engine) as session:
             return repository.count_events(session)
 
-    def close(self) -> None:
-        """Let go of open connections."""
-        self._http.close()
-
     def _deliver(self, event: WebhookEventRow, endpoint: WebhookEndpointRow) -> None:
         self._settle(event, endpoint, self._attempt(event, endpoint))
 
@@ -119,20 +115,31 @@ class WebhookDelivery:
             return self._post(target, event.body, signed)
         except ConsentError as error:
             return error.code
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return type(error).__name__
 
     def _post(self, target: Target, body: bytes, signed: Mapping[str, str]) -> int:
+        """Post within the time there is, however slowly the other side answers.
+
+        A timeout of the client's own holds for each read, so that an endpoint could go on byte by byte.
+        """
+        return asyncio.run(asyncio.wait_for(self._send(target, body, signed), _SECONDS))
+
+    async def _send(self, target: Target, body: bytes, signed: Mapping[str, str]) -> int:
         """Connect to the address that was checked, but speak (and verify TLS) to the host."""
         literal = f"[{target.address}]" if target.address.version == 6 else str(target.address)  # noqa: PLR2004  # IPv6
         host = target.host if ":" not in target.host else f"[{target.host}]"
-        with self._http.stream(
-            "POST",
-            f"{target.scheme}://{literal}:{target.port}{target.path}",
-            content=body,
-            headers={**signed, "host": f"{host}:{target.port}", "content-type": "application/json"},
-            extensions={"sni_hostname": target.host},
-        ) as response:
+        # No proxy, netrc or certificate override from the environment may redirect a notice.
+        async with (
+            httpx.AsyncClient(verify=self._tls, follow_redirects=False, trust_env=False) as http,
+            http.stream(
+                "POST",
+                f"{target.scheme}://{literal}:{target.port}{target.path}",
+                content=body,
+                headers={**signed, "host": f"{host}:{target.port}", "content-type": "application/json"},
+                extensions={"sni_hostname": target.host},
+            ) as response,
+        ):
             return response.status_code  # the body is never read: it may be endless
 
     def _settle(self, event: WebhookEventRow, endpoint: WebhookEndpointRow, outcome: int | str) -> None:

@@ -75,7 +75,6 @@ def _build(settings: Settings, clock: Clock, resources: ExitStack) -> Core:
     vault = Vault(keys.master, clock)
     rules = AddressRules(allow_loopback=settings.environment == "development")
     webhooks = WebhookDelivery(engine, keys.master, clock, rules)
-    resources.callback(webhooks.close)
     idempotency = Idempotency(engine, keys.master, clock)
     return Core(
         settings=settings,

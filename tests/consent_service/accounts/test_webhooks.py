@@ -3,6 +3,7 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -45,12 +46,16 @@ class Endpoint:
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.statuses: list[int] = []
+        self.hangs, self.closed = threading.Event(), threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 outer.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+                while outer.hangs.is_set() and not outer.closed.wait(0.02):
+                    with suppress(OSError):
+                        self.wfile.write(b"H")
                 self.send_response(outer.statuses.pop(0) if outer.statuses else 204)
                 self.send_header("location", "http://127.0.0.1:1/elsewhere")
                 self.end_headers()
@@ -67,6 +72,7 @@ class Endpoint:
         return f"http://127.0.0.1:{self._server.server_port}/hook?tenant=1"
 
     def close(self) -> None:
+        self.closed.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -100,7 +106,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     SQLModel.metadata.create_all(engine, tables=[SQLModel.metadata.tables[name] for name in TABLES])
     made = World(engine)
     yield made
-    made.delivery.close()
     made.endpoint.close()
     engine.dispose()
 
@@ -175,6 +180,26 @@ def test_after_the_last_try_a_notice_is_kept_for_the_operator(world: World) -> N
     assert world.delivery.deliver_due() == 0
 
 
+def test_an_endpoint_that_answers_byte_by_byte_holds_nobody_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_SECONDS", 0.2)
+    world.endpoint.hangs.set()
+    world.enqueue()
+    world.delivery.deliver_due()
+    assert (world.event().state, world.event().last_failure) == ("pending", "TimeoutError")
+
+
+def test_an_address_that_names_no_host_is_a_failed_attempt(world: World) -> None:
+    with transaction(world.engine) as session:
+        row = session.exec(select(WebhookEndpointRow)).one()
+        row.url = "http://a..b/"
+        session.add(row)
+    world.enqueue()
+    world.delivery.deliver_due()
+    assert (world.event().state, world.event().attempts) == ("pending", 1)
+
+
 def test_an_endpoint_that_is_gone_gets_no_more(world: World) -> None:
     world.endpoint.statuses = [410]
     world.enqueue()
@@ -228,6 +253,12 @@ def test_the_secret_rests_wrapped(world: World) -> None:
         ("https://[::1]/", "webhook_url_not_allowed"),
         ("https://[::ffff:127.0.0.1]/", "webhook_url_not_allowed"),
         ("https://[fd00::1]/", "webhook_url_not_allowed"),
+        ("https://[fec0::1]/", "webhook_url_not_allowed"),
+        ("https://[64:ff9b::a9fe:a9fe]/", "webhook_url_not_allowed"),
+        ("https://[2002:7f00:1::]/", "webhook_url_not_allowed"),
+        ("https://[::7f00:1]/", "webhook_url_not_allowed"),
+        ("https://ex\u00e4mple.test/", "webhook_url_invalid"),
+        ("https://example.com/\x01", "webhook_url_invalid"),
         ("https://0.0.0.0/", "webhook_url_not_allowed"),
     ],
 )
