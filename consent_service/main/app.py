@@ -7,6 +7,7 @@ can be made one after the other in one process.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
@@ -43,6 +44,8 @@ ROUTERS = (
     metrics.router,
 )
 
+_FIELD_BYTES: Final = 64 * 1024  # fields of a form are held in memory, and anybody may send one
+
 
 def create_app(settings: Settings | None = None, container: Container | None = None) -> FastAPI:
     """Return an application that closes its container when it stops.
@@ -74,6 +77,7 @@ def create_app(settings: Settings | None = None, container: Container | None = N
         docs_url=None,  # the stock page loads its viewer from a third party; ours loads nothing
         redoc_url=None,
         separate_input_output_schemas=False,
+        form_limits={"max_files": 1, "max_fields": 4, "max_part_size": _FIELD_BYTES},
     )
     app.state.metrics = metrics.Metrics()
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -5,6 +5,8 @@ and the present standing of the grants. Media is decoded in the sandbox; only so
 anyone may ask. Serves journey 4.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Final
@@ -22,7 +24,8 @@ from provenance.verify import ConsentAnswer, Verdict, verify_file
 from provenance.watermark.keys import KeyRing
 
 _AT_ONCE: Final = 2
-_PATIENCE: Final = 30.0  # seconds a caller waits for a place
+_WAITING: Final = 6  # callers who wait for a place; each holds a thread that checks and revocations need
+_PATIENCE: Final = 30.0  # seconds they wait
 
 
 class VerificationService:
@@ -43,7 +46,7 @@ class VerificationService:
         self._keys = keys
         self._repository = repository
         self._limits = limits
-        self._places = BoundedSemaphore(_AT_ONCE)
+        self._places, self._room = BoundedSemaphore(_AT_ONCE), BoundedSemaphore(_AT_ONCE + _WAITING)
 
     def verify(self, path: Path) -> Verdict:
         """Say what a file is.
@@ -52,9 +55,7 @@ class VerificationService:
             UnavailableError: Too many files are being verified.
             MediaLimitError: The file is over a limit.
         """
-        if not self._places.acquire(timeout=_PATIENCE):
-            raise UnavailableError("verification_busy", "too many files are being verified; try again")
-        try:
+        with _held(self._room, 0.0), _held(self._places, _PATIENCE):
             return verify_file(
                 path,
                 trust=self._trust,
@@ -63,8 +64,6 @@ class VerificationService:
                 consent=self._consent,
                 limits=self._limits,
             )
-        finally:
-            self._places.release()
 
     def _consent(self, references: tuple[GrantReference, ...]) -> ConsentAnswer:
         """Ask what the grants are worth now; a reference to another service's grant stays unknown."""
@@ -75,3 +74,13 @@ class VerificationService:
             standings = self._grants.standing(session, ours)
         found = [str(standings[grant_id]) for grant_id in ours]
         return consent_of(found + ["unknown"] * (len(references) - len(ours)))
+
+
+@contextmanager
+def _held(places: BoundedSemaphore, patience: float) -> Iterator[None]:
+    if not places.acquire(timeout=patience):
+        raise UnavailableError("verification_busy", "too many files are being verified; try again")
+    try:
+        yield
+    finally:
+        places.release()

@@ -215,3 +215,12 @@ def test_help_loads_no_models_and_no_codecs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_form_of_many_parts_is_refused_before_it_fills_the_memory(client: TestClient) -> None:
+    parts = {f"field{number}": "x" for number in range(10)}
+    many = client.post("/v1/verifications", data=parts, files={"file": b"x"})
+    long = client.post("/v1/verifications", data={"note": "x" * 100_000}, files={"file": b"x"})
+    files = client.post("/v1/verifications", files=[("file", b"x")] * 2)
+    assert {answer.status_code for answer in (many, long, files)} == {400}
+    assert many.json()["code"] == "bad_request"
