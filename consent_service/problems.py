@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +31,7 @@ STATUS_OF: Final[tuple[tuple[type[Exception], int], ...]] = (
     (errors.ForbiddenError, 403),
     (errors.NotFoundError, 404),
     (errors.ConflictError, 409),
+    (errors.TooManyError, 429),
     (errors.TooLargeError, 413),
     (errors.UnsupportedMediaError, 415),
     (errors.UnavailableError, 503),
@@ -59,7 +61,11 @@ _TITLES: Final[Mapping[int, str]] = {
     507: errors.StorageFullError.title,
 }
 _CODES: Final[Mapping[int, str]] = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
-_RETRY_AFTER: Final = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": "Bearer"}}
+_RETRY_AFTER: Final = {
+    503: {"Retry-After": "5"},
+    429: {"Retry-After": "60"},
+    401: {"WWW-Authenticate": "Bearer"},
+}
 _UNEXPECTED: Final = 500
 
 
@@ -70,6 +76,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(OSError, _on_os)
+    app.add_exception_handler(DataError, _on_data)
 
 
 class LastResort:
@@ -139,6 +146,11 @@ async def _on_os(request: Request, error: Exception) -> Response:
         _log.error("storage full", error=errno.errorcode.get(error.errno, "OSError"))
         return problem(request, 507, "storage_full", "there was no room to write; nothing partial was kept")
     return await _on_unexpected(request, error)
+
+
+async def _on_data(request: Request, _error: Exception) -> Response:
+    """Answer what a database cannot hold, such as a NUL character for PostgreSQL."""
+    return problem(request, 422, "value_unusable", "the request holds a value that cannot be stored")
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

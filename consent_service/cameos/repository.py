@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from consent_service.cameos.domain import Challenge, Turn
@@ -51,6 +51,22 @@ def forget_challenges(session: Session, before: datetime) -> None:
     """Remove challenges that nobody answered in time."""
     unanswered = col(ChallengeRow.used_by).is_(None), col(ChallengeRow.expires_at) < before
     session.execute(delete(ChallengeRow).where(*unanswered))
+
+
+def open_challenges(session: Session, person_id: str, now: datetime) -> int:
+    """Return how many challenges of a person can still be answered."""
+    waiting = (
+        ChallengeRow.person_id == person_id,
+        col(ChallengeRow.used_by).is_(None),
+        col(ChallengeRow.expires_at) > now,
+    )
+    return session.exec(select(func.count()).select_from(ChallengeRow).where(*waiting)).one()
+
+
+def processing(session: Session, person_id: str) -> int:
+    """Return how many recordings of a person wait to be measured."""
+    mine = CameoRow.person_id == person_id, CameoRow.status == "processing"
+    return session.exec(select(func.count()).select_from(CameoRow).where(*mine)).one()
 
 
 def cameo(session: Session, cameo_id: str) -> CameoRow | None:

@@ -24,7 +24,7 @@ from consent_service.cameos.tables import CameoRow
 from consent_service.db.session import reading, transaction
 from consent_service.jobs.runtime import JobRuntime
 from consent_service.kernel.clock import Clock
-from consent_service.kernel.errors import ConflictError, NotFoundError
+from consent_service.kernel.errors import ConflictError, NotFoundError, TooManyError
 from consent_service.kernel.ids import CameoId, CaseId, ChallengeId, LikenessId, PersonId, new_id
 from consent_service.vault.service import Vault
 
@@ -32,6 +32,8 @@ JOB: Final = "enrol"
 """Name of the workflow that measures a recording and decides."""
 
 _KEPT_CHALLENGES: Final = timedelta(days=1)
+_MOST_CHALLENGES: Final = 20  # open at once, for one person
+_MOST_PROCESSING: Final = 3  # recordings of one person that wait to be measured
 ErasureListener = Callable[[Session, LikenessId], None]
 
 
@@ -60,7 +62,12 @@ class CameoService:
         self._listeners: list[ErasureListener] = []
 
     def set_challenge(self, person_id: PersonId) -> Challenge:
-        """Return a fresh challenge: six random digits, three turns of the head with both sides among them."""
+        """Return a fresh challenge: six random digits, three turns of the head with both sides among them.
+
+        Raises:
+            TooManyError: `challenges_open`. Who could ask without end would be asked, in the end, for what an
+                old recording shows.
+        """
         now = self._clock.now()
         challenge = Challenge(
             id=ChallengeId(new_id("chl")),
@@ -70,6 +77,8 @@ class CameoService:
             expires_at=now + self._challenge_time,
         )
         with transaction(self._engine) as session:
+            if repository.open_challenges(session, person_id, now) >= _MOST_CHALLENGES:
+                raise TooManyError("challenges_open", "answer a challenge, or wait until one has expired")
             repository.forget_challenges(session, now - _KEPT_CHALLENGES)
             repository.add_challenge(session, challenge, now)
         return challenge
@@ -86,11 +95,14 @@ class CameoService:
         Raises:
             NotFoundError: `challenge_unknown`: none of this person's.
             ConflictError: `challenge_used` or `challenge_expired`.
+            TooManyError: `cameos_under_way`.
             StorageFullError: There is no room to keep the recording.
         """
         now = self._clock.now()
         with transaction(self._engine) as session:
             challenge = self._open_challenge(session, person_id, challenge_id)
+            if repository.processing(session, person_id) >= _MOST_PROCESSING:
+                raise TooManyError("cameos_under_way", "wait until your last recordings were looked at")
             cameo_id = CameoId(new_id("cam"))
             sealed = self._vault.seal(session, person_id, path.read_bytes(), recording_place(cameo_id))
             self._recordings.put(cameo_id, sealed)
@@ -192,6 +204,8 @@ class CameoService:
         session.add(row)
         for cameo in repository.cameos_of(session, row.person_id):
             cameo.sealed_signature = cameo.sealed_face = cameo.sealed_voice = cameo.evidence = None
+            if cameo.status == Status.NEEDS_REVIEW:  # there is nothing left that a moderator could enrol
+                cameo.status, cameo.decided_at = Status.REJECTED, self._clock.now()
             session.add(cameo)
             self._recordings.delete(CameoId(cameo.id))
         self._vault.erase(session, row.person_id)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from consent_service.clips.domain import (
@@ -72,6 +73,13 @@ def unfinished(session: Session) -> tuple[Clip, ...]:
     resting = [str(state) for state in RESTING]
     found = select(ClipRow).where(col(ClipRow.state).not_in(resting)).order_by(col(ClipRow.created_at))
     return tuple(_clip(row) for row in session.exec(found))
+
+
+def under_way(session: Session, relying_party_id: RelyingPartyId) -> int:
+    """Return how many clips of a relying party have not come to their end; those held count as well."""
+    ended = [str(state) for state in RESTING - {ClipState.NEEDS_REVIEW}]
+    theirs = ClipRow.relying_party_id == relying_party_id, col(ClipRow.state).not_in(ended)
+    return session.exec(select(func.count()).select_from(ClipRow).where(*theirs)).one()
 
 
 def awaiting_review(session: Session) -> tuple[Clip, ...]:

@@ -7,6 +7,7 @@ transaction. A relying party knows of its own clips only; to it, anybody else's 
 from collections.abc import Iterator
 from hashlib import file_digest
 from pathlib import Path
+from typing import Final
 
 from sqlmodel import Session
 
@@ -27,9 +28,11 @@ from consent_service.clips.record import Clip
 from consent_service.clips.workflows import PUBLISH
 from consent_service.db.session import after_commit
 from consent_service.jobs.runtime import JobRuntime
-from consent_service.kernel.errors import ConflictError, InvalidInputError, NotFoundError
+from consent_service.kernel.errors import ConflictError, InvalidInputError, NotFoundError, TooManyError
 from consent_service.kernel.ids import CaseId, ClipId, RelyingPartyId, is_id, new_id
 from provenance.media import MediaLimits, probe
+
+_MOST_UNDER_WAY: Final = 500  # clips of one relying party that have not come to their end
 
 
 class ClipService:
@@ -47,6 +50,7 @@ class ClipService:
         Raises:
             InvalidInputError: It has no picture, or a parent is not a published clip of this party.
             ConflictError: `parent_withdrawn`.
+            TooManyError: `clips_under_way`: each keeps its source, those held for a moderator too.
             MediaError: It is not media that can be read within the limits.
             StorageFullError: There was no room to keep it.
         """
@@ -73,6 +77,8 @@ class ClipService:
         now = self._ledger.clock.now()
         clip = Clip(clip_id, party, declaration, source, created_at=now, updated_at=now)
         with self._ledger.transaction() as session:
+            if repository.under_way(session, party) >= _MOST_UNDER_WAY:
+                raise TooManyError("clips_under_way", "wait until some of your clips have come to rest")
             parents = repository.published_among(session, declaration.parents)
             own = [parent.clip_id for parent in parents if parent.relying_party_id == party]
             if own != list(declaration.parents):

@@ -53,6 +53,12 @@ class ConflictError(ConsentError):
     title = "conflict with the present state"
 
 
+class TooManyError(ConsentError):
+    """The caller has as many of these under way as one caller may (HTTP 429)."""
+
+    title = "too many at once"
+
+
 class TooLargeError(ConsentError):
     """The upload is over a limit (HTTP 413)."""
 

@@ -7,6 +7,7 @@ import structlog
 from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, SecretStr
+from sqlalchemy.exc import DataError
 
 from consent_service import problems
 from consent_service.kernel import errors
@@ -24,6 +25,8 @@ class Order(BaseModel):
 RAISED: dict[str, Exception] = {
     "invalid": errors.InvalidInputError("purpose_unknown", "no such purpose"),
     "forbidden": errors.ForbiddenError("role_not_allowed", "not yours"),
+    "many": errors.TooManyError("clips_under_way", "wait"),
+    "data": DataError("select", {}, ValueError("text fields cannot contain NUL")),
     "conflict": errors.ConflictError("challenge_used", "the challenge was used"),
     "unavailable": errors.UnavailableError("model_missing", "run `consent-service models pull`"),
     "full": errors.StorageFullError("storage_full", "there is no room"),
@@ -42,6 +45,8 @@ RAISED: dict[str, Exception] = {
 EXPECTED = {
     "invalid": (422, "purpose_unknown"),
     "forbidden": (403, "role_not_allowed"),
+    "many": (429, "clips_under_way"),
+    "data": (422, "value_unusable"),
     "conflict": (409, "challenge_used"),
     "unavailable": (503, "model_missing"),
     "full": (507, "storage_full"),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from consent_service.cameos import service
 from consent_service.container import Container
 from consent_service.kernel.ids import CameoId
 
@@ -76,3 +77,28 @@ def test_enrolment_is_for_people(client: TestClient, callers: Any) -> None:
 def test_without_a_likeness_there_is_nothing_to_show_or_erase(client: TestClient, person: Headers) -> None:
     assert client.get("/v1/likeness", headers=person).json()["code"] == "likeness_unknown"
     assert client.delete("/v1/likeness", headers=person).status_code == 404
+
+
+def test_nobody_asks_for_challenges_until_one_fits(
+    client: TestClient, person: Headers, monkeypatch: pytest.MonkeyPatch, callers: Any
+) -> None:
+    monkeypatch.setattr(service, "_MOST_CHALLENGES", 2)
+    first = challenge(client, person)
+    challenge(client, person)
+    refused = client.post("/v1/challenges", headers=person)
+    assert (refused.status_code, refused.json()["code"]) == (429, "challenges_open")
+    challenge(client, callers.person()[1])
+    send(client, person, first["challenge_id"])
+    challenge(client, person)
+
+
+def test_nobody_fills_the_queue_with_recordings(
+    client: TestClient, container: Container, person: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_MOST_PROCESSING", 1)
+    first, second = (challenge(client, person)["challenge_id"] for _ in range(2))
+    taken = send(client, person, first)
+    refused = send(client, person, second)
+    assert (refused.status_code, refused.json()["code"]) == (429, "cameos_under_way")
+    container.cameos.process(CameoId(taken.json()["cameo_id"]))
+    assert send(client, person, second).status_code == 202

@@ -9,6 +9,7 @@ from typing import Final
 import obstore
 import pytest
 
+from consent_service.cameos import repository
 from consent_service.cameos.domain import Status, Turn
 from consent_service.cameos.record import Cameo
 from consent_service.db.session import transaction
@@ -43,8 +44,7 @@ def send(room: Room, person_id: PersonId, path: Path, digits: str = DIGITS) -> C
 
 
 def test_a_challenge_is_random_and_has_both_turns(room: Room) -> None:
-    person_id = room.person()
-    challenges = [room.service.set_challenge(person_id) for _ in range(40)]
+    challenges = [room.service.set_challenge(room.person()) for _ in range(40)]
     assert len({each.digits for each in challenges}) > 35
     assert all(len(each.digits) == 6 and set(each.turns) == set(Turn) for each in challenges)
     assert len({each.turns for each in challenges}) == 6
@@ -130,6 +130,22 @@ def test_a_moderator_may_accept_what_was_held(room: Room, composed: StudioCache)
         settled = room.service.settle(session, held.id, accept=True)
     assert settled.likeness_id is not None
     assert room.ask(lambda session: room.service.likeness_of(session, twin)) == settled.likeness_id
+
+
+def test_an_erased_person_leaves_no_case_behind(room: Room, composed: StudioCache) -> None:
+    person_id = room.person()
+    likeness_id = send(room, person_id, recorded(composed, HE)).likeness_id
+    assert likeness_id is not None
+    take = replace(TAKE, seed=5)
+    again = send(room, person_id, recorded(composed, HE, "583610", take), "583610")
+    with transaction(room.engine) as session:
+        row = repository.cameo(session, again.id)
+        assert row is not None
+        row.status = Status.NEEDS_REVIEW
+        session.add(row)
+    erase(room, likeness_id)
+    assert room.ask(room.service.in_review) == ()
+    assert room.service.get(again.id, person_id).status is Status.REJECTED
 
 
 def test_wrong_digits_are_refused(room: Room, composed: StudioCache) -> None:

@@ -15,6 +15,7 @@ from consent_service.biometrics.faces import FaceAnalyzer
 from consent_service.biometrics.voices import VoiceAnalyzer
 from consent_service.cameos.sealing import Sealer, face_place, voice_place
 from consent_service.cameos.tables import LikenessRow
+from consent_service.clips import service
 from consent_service.clips.domain import (
     ClipState,
     Declaration,
@@ -33,7 +34,7 @@ from consent_service.container import Container, build, initialise
 from consent_service.db.session import transaction
 from consent_service.grants.terms import GrantTerms
 from consent_service.grants.terms import Use as GrantUse
-from consent_service.kernel.errors import ConflictError
+from consent_service.kernel.errors import ConflictError, TooManyError
 from consent_service.kernel.ids import CaseId, ClipId, LikenessId, PersonId, RelyingPartyId, new_id
 from consent_service.settings import Settings
 from provenance.media import DEFAULT_LIMITS, write_video
@@ -223,3 +224,18 @@ def test_a_late_tidying_up_leaves_a_released_clip_alone(
     container.reviews.decide(case_id, Ruling.RELEASE, "the face is a drawing", "mod_1")
     assert publisher.clean_up(clip.clip_id) is ClipState.RECEIVED
     assert ClipFiles(container.store, tmp_path).keys("sources") == (clip.source.key,)
+
+
+def test_a_platform_has_only_so_many_clips_under_way(
+    container: Container, publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_MOST_UNDER_WAY", 1)
+    party, path = party_of(container), tmp_path / "clip.mp4"
+    write_video(path, (np.zeros((64, 64, 3), np.uint8) for _ in range(4)), 4)
+    first = container.clips.submit(party, path, PLAIN)
+    with pytest.raises(TooManyError):
+        container.clips.submit(party, path, PLAIN)
+    assert ClipFiles(container.store, tmp_path).keys("sources") == (first.source.key,)
+    container.clips.submit(party_of(container), path, PLAIN)
+    publisher.fail(first.clip_id, "internal_error")
+    container.clips.submit(party, path, PLAIN)
