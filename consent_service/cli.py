@@ -170,6 +170,7 @@ def _show(**values: str | None) -> None:
 def main() -> None:
     """Run the command line: one line on standard error and status 2 when something cannot be done."""
     from pydantic import ValidationError
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         app()
@@ -179,6 +180,9 @@ def main() -> None:
     except ValidationError as error:
         fields = ", ".join(f"CONSENT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
         sys.stderr.write(f"consent-service: a setting cannot be used: {fields}\n")
+        sys.exit(COULD_NOT)
+    except SQLAlchemyError as error:  # its message may quote the address with the password in it
+        sys.stderr.write(f"consent-service: the database cannot be used ({type(error).__name__})\n")
         sys.exit(COULD_NOT)
     except OSError as error:
         sys.stderr.write(f"consent-service: {error.strerror or type(error).__name__}\n")

@@ -224,3 +224,18 @@ def test_a_form_of_many_parts_is_refused_before_it_fills_the_memory(client: Test
     files = client.post("/v1/verifications", files=[("file", b"x")] * 2)
     assert {answer.status_code for answer in (many, long, files)} == {400}
     assert many.json()["code"] == "bad_request"
+
+
+def test_a_database_that_cannot_be_used_is_one_line_without_its_password(
+    service_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    initialise(service_settings)
+    monkeypatch.setenv("CONSENT_DATA_DIR", str(service_settings.data_dir))
+    for url in ("no url", "postgresql+psycopg://consent:hunter2@127.0.0.1:1/consent"):
+        monkeypatch.setenv("CONSENT_DATABASE_URL", url)
+        monkeypatch.setattr("sys.argv", ["consent-service", "person", "create"])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        said = capsys.readouterr().err
+        assert (caught.value.code, said.count("\n")) == (2, 1)
+        assert "hunter2" not in said
