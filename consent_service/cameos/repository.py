@@ -25,9 +25,9 @@ def add_challenge(session: Session, challenge: Challenge, issued_at: datetime) -
     )
 
 
-def challenge(session: Session, challenge_id: str) -> Challenge | None:
-    """Return a challenge."""
-    row = session.get(ChallengeRow, challenge_id)
+def challenge(session: Session, challenge_id: str, *, lock: bool = False) -> Challenge | None:
+    """Return a challenge; with `lock`, as nobody else may use it before the transaction ends."""
+    row = session.get(ChallengeRow, challenge_id, with_for_update=lock, populate_existing=lock)
     if row is None:
         return None
     return Challenge(

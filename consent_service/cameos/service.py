@@ -98,12 +98,21 @@ class CameoService:
             TooManyError: `cameos_under_way`.
             StorageFullError: There is no room to keep the recording.
         """
+        cameo_id = CameoId(new_id("cam"))
+        try:
+            return self._take_in(cameo_id, person_id, challenge_id, path, sha256)
+        except BaseException:
+            self._recordings.delete(cameo_id)
+            raise
+
+    def _take_in(
+        self, cameo_id: CameoId, person_id: PersonId, challenge_id: str, path: Path, sha256: str
+    ) -> Cameo:
         now = self._clock.now()
         with transaction(self._engine) as session:
             challenge = self._open_challenge(session, person_id, challenge_id)
             if repository.processing(session, person_id) >= _MOST_PROCESSING:
                 raise TooManyError("cameos_under_way", "wait until your last recordings were looked at")
-            cameo_id = CameoId(new_id("cam"))
             sealed = self._vault.seal(session, person_id, path.read_bytes(), recording_place(cameo_id))
             self._recordings.put(cameo_id, sealed)
             row = CameoRow(
@@ -211,7 +220,7 @@ class CameoService:
         self._vault.erase(session, row.person_id)
 
     def _open_challenge(self, session: Session, person_id: PersonId, challenge_id: str) -> Challenge:
-        challenge = repository.challenge(session, challenge_id)
+        challenge = repository.challenge(session, challenge_id, lock=True)
         if challenge is None or challenge.person_id != person_id:
             raise NotFoundError("challenge_unknown", "there is no such challenge")
         if challenge.used_by is not None:

@@ -48,7 +48,9 @@ def get(session: Session, clip_id: ClipId) -> Clip:
     Raises:
         NotFoundError: There is no such clip.
     """
-    row = session.exec(select(ClipRow).where(ClipRow.clip_id == clip_id).with_for_update()).first()
+    wanted = select(ClipRow).where(ClipRow.clip_id == clip_id).with_for_update()
+    # What the session read before it held the lock may be out of date by now.
+    row = session.exec(wanted.execution_options(populate_existing=True)).first()
     if row is None:
         raise NotFoundError("clip_not_found", "there is no such clip")
     return _clip(row)

@@ -17,6 +17,7 @@ from consent_service.demo.cache import StudioCache
 from consent_service.demo.people import HE, IMPOSTER, Person
 from consent_service.demo.performance import Side, answer
 from consent_service.demo.studio import Take
+from consent_service.jobs.runtime import JobRuntime
 from consent_service.kernel.errors import ConflictError, NotFoundError
 from consent_service.kernel.ids import LikenessId, PersonId
 from provenance.media import transcode
@@ -146,6 +147,22 @@ def test_an_erased_person_leaves_no_case_behind(room: Room, composed: StudioCach
     erase(room, likeness_id)
     assert room.ask(room.service.in_review) == ()
     assert room.service.get(again.id, person_id).status is Status.REJECTED
+
+
+def test_a_recording_whose_taking_in_fails_is_not_kept(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person_id = room.person()
+    challenge_id = room.challenge(person_id, DIGITS, TURNS)
+    (tmp_path / "recording").write_bytes(b"anything")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(JobRuntime, "enqueue", fail)
+    with pytest.raises(RuntimeError):
+        room.service.submit(person_id, challenge_id, tmp_path / "recording", "0" * 64)
+    assert not list(obstore.list(room.store))
 
 
 def test_wrong_digits_are_refused(room: Room, composed: StudioCache) -> None:
