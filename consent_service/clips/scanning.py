@@ -37,6 +37,7 @@ _HOP_SECONDS: Final = 2.0
 _LEAST_SPEECH: Final = 1.5  # seconds of speech in a window, for a template worth comparing
 _LEAST_SPEECH_IN_ALL: Final = 1.0
 _REPEATED: Final = 2  # one stray sample accuses nobody; two do
+_CERTAIN: Final = frozenset({Match.DECLARED, Match.UNDECLARED})
 
 Compare = Callable[[Template, Template], ComparisonScore]
 
@@ -159,13 +160,12 @@ def _compared(seconds: float, template: Template, people: Sequence[_Reference], 
 def _sightings(use: Use, glimpses: Sequence[_Glimpse], samples: int) -> Iterator[Sighting]:
     """Gather glimpses by whom they show; what appears once among many samples is left out.
 
-    An uncertain glimpse of somebody declared, who is also seen for certain, is that person turning away.
+    An uncertain glimpse of somebody who is also seen for certain is that person turning away.
     """
-    certain = {_name(each) for each in glimpses if each.match is Match.DECLARED}
+    certain = {_name(each): each.match for each in glimpses if each.match in _CERTAIN}
     groups: dict[tuple[Match, LikenessId | None], list[_Glimpse]] = {}
     for each in glimpses:
-        known = each.match is Match.UNCERTAIN and _name(each) in certain
-        match = Match.DECLARED if known else each.match
+        match = certain.get(_name(each), each.match) if each.match is Match.UNCERTAIN else each.match
         groups.setdefault((match, None if match is Match.UNKNOWN else _name(each)), []).append(each)
     for (match, likeness_id), group in groups.items():
         if match is Match.DECLARED or len(group) >= min(_REPEATED, samples):

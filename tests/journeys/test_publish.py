@@ -138,7 +138,9 @@ def test_the_same_clip_without_its_declaration_is_refused_without_naming_her(
 ) -> None:
     clip = hand_in(platform.caller, greeting, declaration())
     assert clip["state"] == "refused"
-    assert set(clip["reasons"]) == {"undeclared_face", "undeclared_voice"}
+    # How sure the comparison of voices is depends on the digits she happened to enrol with.
+    assert "undeclared_face" in clip["reasons"]
+    assert set(clip["reasons"]) - {"undeclared_face"} in ({"undeclared_voice"}, {"uncertain_voice"})
     assert she.likeness_id not in json.dumps(clip)
     with pytest.raises(ServiceAnswerError) as absent:
         platform.caller.fetch(f"/v1/clips/{clip['clip_id']}/file")
