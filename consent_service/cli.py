@@ -66,6 +66,8 @@ def serve(
         host=host,
         port=port,
         log_config=None,
+        # A model that loads can hold the interpreter for seconds; kept connections must outlast that.
+        timeout_keep_alive=75,
         access_log=False,
         server_header=False,
     )

@@ -7,8 +7,8 @@ Source: librosa's Slaney-style filters (Slaney 1998, "Auditory Toolbox"), which 
 
 from typing import Final
 
-import librosa
 import numpy as np
+from librosa.feature import melspectrogram  # at once: librosa's lazy loading would stall the first request
 
 from consent_service.biometrics.arrays import SAMPLE_RATE, Audio, Floats
 
@@ -25,7 +25,5 @@ def mel_power(audio: Audio, bands: int) -> Floats:
     """
     # Padded here, not by librosa, which warns of sound shorter than a window.
     padded = np.pad(audio, WINDOW // 2, mode="reflect" if len(audio) > WINDOW // 2 else "constant")
-    power = librosa.feature.melspectrogram(
-        y=padded, sr=SAMPLE_RATE, n_fft=WINDOW, hop_length=HOP, n_mels=bands, center=False
-    )
+    power = melspectrogram(y=padded, sr=SAMPLE_RATE, n_fft=WINDOW, hop_length=HOP, n_mels=bands, center=False)
     return np.asarray(power.T, np.float32)
