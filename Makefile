@@ -31,7 +31,7 @@ serve: setup ## start the service on http://127.0.0.1:8000 with an embedded work
 	@$(BIN)/consent-service init
 	@$(BIN)/consent-service serve
 
-test: setup ## run every test (real media, real models; under five minutes on two cores)
+test: setup ## run every test (real media, real models; four to six minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 coverage: setup ## show that the tests take every branch of the domain modules

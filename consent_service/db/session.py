@@ -62,7 +62,7 @@ def in_transaction(engine: Engine) -> bool:
 
 
 def after_commit(session: Session, action: Callable[[], None]) -> None:
-    """Run `action` once the outermost transaction of this session has been committed; never after a rollback.
+    """Run `action` once the outermost transaction of `session` has been committed; never after a rollback.
 
     For hints only (wake a worker): what must happen is written as a row in the transaction itself.
     """
